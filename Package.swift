@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// The map of the house: a target may import only what stands above it (docs/architecture.md).
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+func door(_ name: String) -> Target { .systemLibrary(name: name, path: "Sources/C/\(name)") }
+
+func ground(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Ground/\(name)", swiftSettings: settings)
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let doors: [Target] = [
+    door("CSQLite"), door("COpenSSL"), door("CYAML"), door("CCurl"), door("CLinux"),
+    .target(name: "CJSON", path: "Sources/C/CJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+]
+
+let groundFloor: [Target] = [
+    ground("Faults"),
+    ground("JSON", ["CJSON", "Faults"]),
+    ground("Telemetry", ["Faults", "JSON"]),
+    ground("Arguments", ["Faults", "JSON"]),
+    ground("YAML", ["CYAML", "Faults", "JSON"]),
+    ground("SQL", ["CSQLite", "Faults"]),
+    ground("Sockets", ["CLinux", "Faults"]),
+    ground("Processes", ["CLinux", "Faults"]),
+    ground("HTTP", ["CCurl", "CLinux", "Faults", "JSON", "Sockets", "Telemetry"]),
+    ground("Statistics", ["Faults", "JSON"]),
+]
+
+let house: [Target] = [
+    module("Ledger", ["COpenSSL", "Faults", "JSON", "SQL", "Telemetry"]),
+    module("Registry", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
+    module("Routing", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
+    module("Outcomes", ["CLinux", "Faults", "JSON", "Routing", "SQL", "Statistics", "Telemetry"]),
+    module(
+        "Releases",
+        ["Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
+    ),
+    module("Gateway", ["CJSON", "CLinux", "Faults", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"]),
+    module(
+        "ControlPlane",
+        [
+            "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics",
+            "Telemetry", "YAML",
+        ]
+    ),
+    module(
+        "Commands",
+        [
+            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Registry", "Releases", "Routing", "Telemetry", "YAML",
+        ]
+    ),
+    .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),
+]
+
+let rooms: [Target] = [
+    tests("JSONTests", ["Faults", "JSON"]),
+    tests("TelemetryTests", ["JSON", "Telemetry"]),
+    tests("ArgumentsTests", ["Arguments", "Faults", "JSON"]),
+    tests("YAMLTests", ["Faults", "JSON", "YAML"]),
+    tests("SQLTests", ["Faults", "SQL"]),
+    tests("ProcessesTests", ["Faults", "Processes"]),
+    tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets"]),
+    tests("StatisticsTests", ["Statistics"]),
+    tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry"]),
+    tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "YAML"]),
+    tests("RoutingTests", ["Faults", "JSON", "Ledger", "Routing", "Statistics", "YAML"]),
+    tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Telemetry"]),
+    tests("GatesTests", ["Faults", "JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry", "YAML"]),
+    tests(
+        "ReleasesTests",
+        [
+            "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Statistics",
+            "Telemetry",
+            "YAML",
+        ]
+    ),
+    tests(
+        "GatewayTests",
+        ["CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"]),
+    tests("ControlPlaneTests", ["ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "SQL", "Sockets", "YAML"]),
+    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON"]),
+    tests(
+        "Simulation",
+        ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry", "YAML"]
+    ),
+    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "Processes"]),
+    tests("TidyTests", []),
+].filter { FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\($0.name)") }
+
+let package = Package(
+    name: "openclaw",
+    products: [.executable(name: "openclaw", targets: ["openclaw"])],
+    targets: doors + groundFloor + house + rooms,
+    cLanguageStandard: .c2x,
+    cxxLanguageStandard: .cxx17
+)
