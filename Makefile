@@ -1,5 +1,64 @@
-.PHONY: build test
-build:
-	swift build -c release --explicit-target-dependency-import-check error
-test:
-	swift build
+# make help lists what there is to make. Every target does its own set-up (see scripts/).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+SEED ?=
+KEEP ?=
+PYTHON ?=
+export PYTHON
+
+# Sibling modules must be declared to be imported: an import that builds by luck is an error.
+STRICT := --explicit-target-dependency-import-check error
+RELEASE := -c release $(STRICT) --static-swift-stdlib
+BINARY := .build/release/openclaw
+SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
+
+.PHONY: help build test demo bench validate install format lint clean setup-build setup-demo setup-bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: setup-build ## the release binary: .build/release/openclaw (and clawdbot, its second name)
+	swift build $(RELEASE) --product openclaw
+	@ln -sf openclaw .build/release/clawdbot
+
+test: setup-build ## builds and runs every test
+	@scripts/run-tests.sh $(STRICT)
+
+demo: build setup-demo ## a good model version promoted, two bad ones rolled back, on live traffic (SEED=n, KEEP=1)
+	@.venv/bin/python examples/fraud/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+
+bench: build setup-bench ## the promised figures, measured here against nginx and haproxy
+	@python3 Benchmarks/bench.py --openclaw $(BINARY) $(BENCH)
+
+validate: setup-build ## false alarms and detection times of the gates, simulated with the product's own code
+	swift build $(RELEASE) --product openclaw-validate
+	@.build/release/openclaw-validate $(VALIDATE)
+
+install: build ## copies the binary to PREFIX/bin (PREFIX=/usr/local)
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 0755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/openclaw"
+	ln -sf openclaw "$(DESTDIR)$(PREFIX)/bin/clawdbot"
+
+format: ## formats all Swift files in place
+	swift format -i -p -r $(SWIFT_FILES)
+
+lint: ## what `make format` would change, and what it cannot mend
+	swift format lint --strict -p -r $(SWIFT_FILES)
+
+clean: ## removes what was built, and the demo's and benchmarks' leftovers (.venv stays)
+	rm -rf .build .demo .bench
+
+setup-build:
+	@scripts/setup-system.sh build
+	@scripts/check-swift.sh
+
+setup-demo:
+	@scripts/setup-system.sh demo
+	@scripts/setup-python.sh
+
+setup-bench:
+	@scripts/setup-system.sh bench
