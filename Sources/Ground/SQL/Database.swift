@@ -1,50 +1,62 @@
 public import Faults
+import Glibc
 
-/// One SQLite database (WAL, synchronous FULL) and the thread it lives on: calls never run on Swift's cooperative pool.
-public actor Database {
+/// One SQLite database (WAL, synchronous FULL) and the threads it lives on: one for writes, one for reads, so that a read never
+/// waits for a write and neither runs on Swift's cooperative pool.
+public final class Database: Sendable {
+    private let writer: Connection?
+    private let reader: Connection?
+    private let lock: ProcessLock?
+
+    private init(writer: Connection?, reader: Connection?, lock: ProcessLock?) {
+        (self.writer, self.reader, self.lock) = (writer, reader, lock)
+    }
+
     /// Opens or creates the file and applies the migrations that it has not seen, each in a transaction.
-    /// `path` may be ":memory:".
+    /// `path` may be ":memory:". One process at a time may hold a file (`path.lock`); the fault names the other.
     public static func open(path: String, migrations: [Migration]) async throws(Fault) -> Database {
-        preconditionFailure("contract")
+        let isInMemory = path == ":memory:"
+        let lock = isInMemory ? nil : try ProcessLock(path: path + ".lock")
+        let writer = try Connection(path: path)
+        try await writer.openForWriting(migrations: migrations)
+        guard !isInMemory else { return Database(writer: writer, reader: nil, lock: nil) }
+        let reader = try Connection(path: path)
+        try await reader.openForReading(.readOnly)
+        return Database(writer: writer, reader: reader, lock: lock)
+    }
+
+    /// Opens a file only to read it: a copy, or the file of a daemon that may be running. Takes no lock, applies no migration.
+    public static func openReadOnly(path: String) async throws(Fault) -> Database {
+        let reader = try Connection(path: path)
+        // With a write-ahead log beside it the file has a writer, or had one that was killed. Without one nobody writes, and
+        // `immutable` reads it without leaving files of its own in somebody's folder of evidence.
+        let hasLog = unsafe access(path + "-wal", F_OK) == 0
+        try await reader.openForReading(hasLog ? .readOnly : .immutable)
+        return Database(writer: nil, reader: reader, lock: nil)
     }
 
     /// One IMMEDIATE transaction: commits when `body` returns, rolls back when it throws. Durable when this returns.
     public func write<T: Sendable>(_ body: @Sendable (borrowing Session) throws(Fault) -> T) async throws(Fault) -> T {
-        preconditionFailure("contract")
+        guard let writer else {
+            throw Fault(
+                .failed, what: "This database is open for reading only.", why: "It was opened by `Database.openReadOnly`.",
+                fix: "This is a defect: report it.")
+        }
+        return try await writer.write(body)
     }
 
-    /// A consistent read.
+    /// A consistent read: everything committed before it began, nothing after.
     public func read<T: Sendable>(_ body: @Sendable (borrowing Session) throws(Fault) -> T) async throws(Fault) -> T {
-        preconditionFailure("contract")
+        if let reader { return try await reader.read(body) }
+        guard let writer else { preconditionFailure("a database has a reader or a writer") }
+        return try await writer.readOnWriter(body)
     }
 
-    public func close() async { preconditionFailure("contract") }
-}
-
-/// One numbered step of a schema. Applied once, in order; never edited after release.
-public struct Migration: Sendable {
-    public let name: String
-    public let sql: String
-    public init(_ name: String, _ sql: String) { (self.name, self.sql) = (name, sql) }
-}
-
-/// What may be bound to a statement and read from a row.
-public enum SQLValue: Equatable, Sendable {
-    case null
-    case integer(Int64)
-    case real(Double)
-    case text(String)
-    case blob([UInt8])
-}
-
-/// Statements inside one transaction (cached, prepared once).
-public struct Session: ~Copyable {
-    public func run(_ sql: String, _ bindings: [SQLValue] = []) throws(Fault) { preconditionFailure("contract") }
-    public func rows(_ sql: String, _ bindings: [SQLValue] = []) throws(Fault) -> [[SQLValue]] { preconditionFailure("contract") }
-    /// Streams rows without keeping them; `body` returns false to stop.
-    public func each(_ sql: String, _ bindings: [SQLValue] = [], _ body: ([SQLValue]) throws(Fault) -> Bool) throws(Fault) {
-        preconditionFailure("contract")
+    /// Closes both connections and lets go of the lock. Later calls fail; calling it again does nothing.
+    public func close() async {
+        // The writer goes last: it folds the write-ahead log into the file.
+        await reader?.close()
+        await writer?.close()
+        lock?.release()
     }
-    /// Rows changed by the last `run`.
-    public var changes: Int { preconditionFailure("contract") }
 }
