@@ -5,7 +5,9 @@
 namespace {
 using namespace simdjson;
 
-// Depth is bounded by the parser (1 024 by default), so that recursion is bounded too.
+constexpr size_t depth_limit = 512;
+
+// Depth is bounded by the parser, so that recursion is bounded too.
 error_code walk(dom::element element, const claw_json_visitor &v) {
     switch (element.type()) {
     case dom::element_type::NULL_VALUE: v.null_value(v.context); return SUCCESS;
@@ -41,6 +43,8 @@ error_code walk(dom::element element, const claw_json_visitor &v) {
 int claw_json_walk(const char *bytes, size_t count, const claw_json_visitor *visitor) {
     dom::parser parser;
     dom::element root;
+    // simdjson counts the document itself as a level.
+    if (auto error = parser.allocate(count, depth_limit + 1)) return int(error);
     if (auto error = parser.parse(bytes, count).get(root)) return int(error);
     return int(walk(root, *visitor));
 }

@@ -23,7 +23,8 @@ typedef struct claw_json_visitor {
     void (*end_object)(void *context);
 } claw_json_visitor;
 
-/// Parses a whole document and walks it. Returns 0, or simdjson's error code; `claw_json_error` words it.
+/// Parses a whole document, nested at most 512 deep, and walks it. Returns 0, or simdjson's error code; `claw_json_error`
+/// words it.
 int claw_json_walk(const char *bytes, size_t count, const claw_json_visitor *visitor);
 const char *claw_json_error(int code);
 
