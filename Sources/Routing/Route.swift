@@ -1,61 +1,4 @@
-public import Faults
 public import JSON
-public import YAML
-
-/// A variant's number within its route: given once, in order of first appearance, never reused (exposures carry it).
-public struct VariantID: Hashable, Comparable, Sendable, Codable {
-    public let number: UInt8
-    public init(_ number: UInt8) { self.number = number }
-    public static func < (a: VariantID, b: VariantID) -> Bool { a.number < b.number }
-}
-
-/// A route's number within this installation: given once, never reused.
-public struct RouteID: Hashable, Sendable, Codable {
-    public let number: UInt16
-    public init(_ number: UInt16) { self.number = number }
-}
-
-/// Where a unit's identity comes from: `header:X-User-Id`, `cookie:sid`, `json:/user/id`, `client`. A request without one
-/// is its own unit (its request id).
-public enum UnitSource: Equatable, Sendable, Codable {
-    case header(String)
-    case cookie(String)
-    case json(pointer: String)
-    case clientAddress
-    public init?(_ text: String) { preconditionFailure("contract") }
-    public var text: String { preconditionFailure("contract") }
-}
-
-/// What is changed in a request on its way to a variant: JSON pointers (RFC 6901) of the body, and header fields.
-public struct Rewrite: Equatable, Sendable, Codable {
-    public var json: [String: JSONValue]
-    public var headers: [String: String]
-}
-
-/// What a route may answer with.
-public struct Variant: Equatable, Sendable, Codable {
-    public var id: VariantID
-    public var name: String
-    /// http://host:port/path; the rest of the request's path is appended.
-    public var url: String
-    /// `fraud-model@v12` when it serves a registered version.
-    public var version: String?
-    public var rewrite: Rewrite?
-}
-
-public struct RouteMatch: Equatable, Sendable, Codable {
-    public var host: String?
-    /// A prefix at a path boundary: `/fraud` matches `/fraud` and `/fraud/x`, not `/fraudulent`. The longest match wins.
-    public var path: String
-}
-
-/// Milliseconds.
-public struct RouteTimeouts: Equatable, Sendable, Codable {
-    public var connect: Int64 = 1_000
-    public var firstByte: Int64 = 60_000
-    public var idle: Int64 = 300_000
-    public init() {}
-}
 
 /// A named entry point of live traffic.
 public struct Route: Equatable, Sendable, Codable {
@@ -67,25 +10,157 @@ public struct Route: Equatable, Sendable, Codable {
     public var timeouts: RouteTimeouts
     public var split: TrafficSplit
 
+    public init(
+        id: RouteID, name: String, match: RouteMatch, unit: UnitSource, variants: [Variant], timeouts: RouteTimeouts,
+        split: TrafficSplit
+    ) {
+        (self.id, self.name, self.match, self.unit, self.variants, self.timeouts, self.split) =
+            (id, name, match, unit, variants, timeouts, split)
+    }
+
     public func variant(named name: String) -> Variant? { variants.first { $0.name == name } }
     public func variant(_ id: VariantID) -> Variant? { variants.first { $0.id == id } }
+
+    /// Basis points of each variant by name, those without traffic included.
+    public var sharesByName: [String: Int] {
+        let shares = split.shares
+        return Dictionary(uniqueKeysWithValues: variants.map { ($0.name, shares[$0.id] ?? 0) })
+    }
 }
 
-/// A `route:` resource as the user wrote it. A variant has a `url` or a `version: model@v` (resolved when applied).
-public struct RouteSpec: Equatable, Sendable, Codable {
-    public struct VariantSpec: Equatable, Sendable, Codable {
-        public var name: String
-        public var url: String?
-        public var version: String?
-        public var basisPoints: Int
-        public var rewrite: Rewrite?
+/// A route's number within this installation: given once, never reused.
+public struct RouteID: Hashable, Sendable, Codable {
+    public let number: UInt16
+    public init(_ number: UInt16) { self.number = number }
+    public init(from decoder: any Decoder) throws { self.init(try decoder.singleValueContainer().decode(UInt16.self)) }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
     }
-    public var name: String
-    public var match: RouteMatch
-    public var unit: UnitSource
-    public var variants: [VariantSpec]
-    public var timeouts: RouteTimeouts
+}
 
-    /// Reads the value of a `route:` key.
-    public init(_ node: YAMLNode) throws(Fault) { preconditionFailure("contract") }
+/// A variant's number within its route: given once, in order of first appearance (exposures carry it). A variant that comes
+/// back by its name gets its number back; only after 256 names is the number of the one removed longest ago given again.
+public struct VariantID: Hashable, Comparable, Sendable, Codable {
+    public let number: UInt8
+    public init(_ number: UInt8) { self.number = number }
+    public static func < (a: VariantID, b: VariantID) -> Bool { a.number < b.number }
+    public init(from decoder: any Decoder) throws { self.init(try decoder.singleValueContainer().decode(UInt8.self)) }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
+    }
+}
+
+/// What a route may answer with.
+public struct Variant: Equatable, Sendable, Codable {
+    public var id: VariantID
+    public var name: String
+    /// http://host:port/path; the rest of the request's path is appended.
+    public var url: String
+    /// `fraud-model@v12` when it serves a registered version.
+    public var version: String?
+    public var rewrite: Rewrite?
+
+    public init(id: VariantID, name: String, url: String, version: String? = nil, rewrite: Rewrite? = nil) {
+        (self.id, self.name, self.url, self.version, self.rewrite) = (id, name, url, version, rewrite)
+    }
+}
+
+/// What is changed in a request on its way to a variant: JSON pointers (RFC 6901) of the body, and header fields.
+public struct Rewrite: Equatable, Sendable, Codable {
+    public var json: [String: JSONValue]
+    public var headers: [String: String]
+    public init(json: [String: JSONValue] = [:], headers: [String: String] = [:]) {
+        (self.json, self.headers) = (json, headers)
+    }
+}
+
+/// Which requests a route answers.
+public struct RouteMatch: Hashable, Sendable, Codable {
+    /// Lower case, without a port; nil matches every host.
+    public var host: String?
+    /// A prefix at a path boundary: `/fraud` matches `/fraud` and `/fraud/x`, not `/fraudulent`. The longest match wins.
+    public var path: String
+    public init(host: String? = nil, path: String) { (self.host, self.path) = (host, path) }
+}
+
+/// Milliseconds.
+public struct RouteTimeouts: Equatable, Sendable, Codable {
+    public var connect: Int64 = 1_000
+    public var firstByte: Int64 = 60_000
+    public var idle: Int64 = 300_000
+    public init() {}
+}
+
+/// Where a unit's identity comes from: `header:X-User-Id`, `cookie:sid`, `json:/user/id`, `client`. A request without one
+/// is its own unit (its request id).
+public enum UnitSource: Equatable, Sendable {
+    case header(String)
+    case cookie(String)
+    case json(pointer: String)
+    case clientAddress
+
+    public init?(_ text: String) {
+        if text == "client" {
+            self = .clientAddress
+            return
+        }
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        let name = String(text[text.index(after: colon)...])
+        switch text[..<colon] {
+        case "header" where FieldName.isToken(name): self = .header(name)
+        case "cookie" where FieldName.isToken(name): self = .cookie(name)
+        case "json" where FieldName.isPointer(name): self = .json(pointer: name)
+        default: return nil
+        }
+    }
+
+    public var text: String {
+        switch self {
+        case .header(let name): "header:\(name)"
+        case .cookie(let name): "cookie:\(name)"
+        case .json(let pointer): "json:\(pointer)"
+        case .clientAddress: "client"
+        }
+    }
+}
+
+extension UnitSource: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let source = UnitSource(try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a unit source")
+        }
+        self = source
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
+    }
+}
+
+/// The two kinds of name a route refers to parts of a request by.
+enum FieldName {
+    /// RFC 9110 token, 1 to 128 bytes.
+    static func isToken(_ text: String) -> Bool {
+        (1...128).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
+            }
+    }
+
+    /// RFC 6901 pointer to a member or element (not the empty one, which is the whole document), at most 512 bytes.
+    static func isPointer(_ text: String) -> Bool {
+        guard text.utf8.first == UInt8(ascii: "/"), text.utf8.count <= 512 else { return false }
+        var escaped = false
+        for byte in text.utf8 {
+            if escaped, byte != UInt8(ascii: "0"), byte != UInt8(ascii: "1") { return false }
+            escaped = byte == UInt8(ascii: "~")
+        }
+        return !escaped
+    }
 }

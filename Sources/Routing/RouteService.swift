@@ -1,7 +1,11 @@
 public import Faults
+import JSON
 public import Ledger
 
 /// Routes, their splits and their one owner, each change recorded before it is published. Restart is replay.
+///
+/// Changes wait for their turn: one is decided, recorded and published before the next is looked at, so tables are published
+/// in the order of their positions.
 public actor RouteService {
     public enum Outcome: String, Sendable, Codable { case created, changed, unchanged }
 
@@ -10,43 +14,181 @@ public actor RouteService {
     /// The url that serves a registered version (`fraud-model@v12`), or nil when none does.
     public typealias Resolve = @Sendable (_ version: String) async -> String?
 
-    public init(ledger: LedgerWriter, resolve: @escaping Resolve, publish: @escaping Publish) { preconditionFailure("contract") }
+    public static let routesMax = 1_000
+    static let changesWaitingMax = 1_024
+    /// How often a change is decided anew because somebody else was first.
+    static let attemptsMax = 8
+
+    let ledger: LedgerWriter
+    let resolve: Resolve
+    private let publish: Publish
+
+    private struct Known {
+        var record: RouteRecord
+        var head: Position
+    }
+    private var known: [String: Known] = [:]
+    /// The position of the last entry that changed a route.
+    private var position: Int64 = -1
+    private var publishedPosition: Int64?
+    private var isBusy = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    public init(ledger: LedgerWriter, resolve: @escaping Resolve, publish: @escaping Publish) {
+        (self.ledger, self.resolve, self.publish) = (ledger, resolve, publish)
+    }
 
     /// Replays the ledger and publishes the table.
-    public func restore() async throws(Fault) { preconditionFailure("contract") }
-
-    /// Applies a `route:` resource. The content as last applied changes nothing; shares that a release or `set` moved since
-    /// are not undone by applying the same content again. A new content under a claim is refused (`.conflict`, names the owner).
-    public func apply(_ spec: RouteSpec, by: String) async throws(Fault) -> Outcome { preconditionFailure("contract") }
-
-    /// `route set NAME v11=80% v12=20%`. Refused while somebody else owns the route. Returns when every loop serves it.
-    public func set(_ route: String, shares: [String: Int], by: String) async throws(Fault) -> RoutingTable {
-        preconditionFailure("contract")
+    public func restore() async throws(Fault) {
+        try await takeTurn()
+        defer { endTurn() }
+        try await replay(name: nil, after: .none)
+        for version in Set(known.values.flatMap { $0.record.route.variants.compactMap(\.version) }).sorted() {
+            if let url = await resolve(version) { try await serve(version, at: url) }
+        }
+        try await publishNews(always: true)
     }
 
-    // A release's way: claim, then move variants and shares under the claim, then give it back.
+    public func route(_ name: String) -> Route? { known[name]?.record.route }
+    public func routes() -> [Route] { known.values.map(\.record.route).sorted { $0.name < $1.name } }
+    public func table() -> RoutingTable { RoutingTable(position: position, routes: routes()) }
+    public func owner(of route: String) -> String? { known[route]?.record.owner }
 
-    /// One owner per route ("release/fraud-model-v12"). Idempotent for the same owner; refused (`.conflict`) for another.
-    public func claim(_ route: String, for owner: String) async throws(Fault) { preconditionFailure("contract") }
-    public func giveBack(_ route: String, by owner: String) async throws(Fault) { preconditionFailure("contract") }
-    public func owner(of route: String) -> String? { preconditionFailure("contract") }
+    /// The resource as last applied.
+    public func spec(of route: String) -> RouteSpec? { known[route]?.record.applied }
 
-    /// Adds or updates a variant with share 0 (its share is untouched when it exists). Idempotent.
-    public func put(_ variant: RouteSpec.VariantSpec, on route: String, owner: String, fence: Position) async throws(Fault)
-        -> Variant
-    {
-        preconditionFailure("contract")
-    }
-    /// Moves shares under a claim. `fence` is the owner's ledger position: a move older than the last one seen is ignored.
-    public func move(_ route: String, shares: [String: Int], owner: String, fence: Position) async throws(Fault) -> RoutingTable {
-        preconditionFailure("contract")
-    }
-    /// Removes a variant whose share is 0.
-    public func remove(variant: String, from route: String, owner: String, fence: Position) async throws(Fault) {
-        preconditionFailure("contract")
+    /// What `unit` is answered with, and why.
+    public func explain(route name: String, unit: String) throws(Fault) -> RouteExplanation {
+        try record(of: name).route.explain(unit: unit)
     }
 
-    public func route(_ name: String) -> Route? { preconditionFailure("contract") }
-    public func routes() -> [Route] { preconditionFailure("contract") }
-    public func table() -> RoutingTable { preconditionFailure("contract") }
+    // MARK: Decide, record, publish
+
+    func record(of name: String) throws(Fault) -> RouteRecord {
+        if let known = known[name] { return known.record }
+        let closest = Suggestion.closest(to: name, among: known.keys).map { "Did you mean \($0)? " } ?? ""
+        throw Fault(
+            .notFound, what: "There is no route '\(name)'.",
+            why: known.isEmpty
+                ? "No route has been applied yet." : "The routes are \(known.keys.sorted().joined(separator: ", ")).",
+            fix: "\(closest)openclaw route list shows them; openclaw route apply FILE makes one.")
+    }
+
+    func recordIfAny(of name: String) -> RouteRecord? { known[name]?.record }
+    var records: [RouteRecord] { known.values.map(\.record) }
+
+    /// One change of one route, in its turn: decided on the route as it is, recorded, published. Returns what became of it.
+    func change(
+        _ name: String, _ kind: String, asked: JSONValue, by: String, decide: (RouteRecord?) throws(Fault) -> RouteRecord
+    ) async throws(Fault) -> Outcome {
+        try await takeTurn()
+        defer { endTurn() }
+        let outcome = try await recordChange(name, kind, asked: asked, by: by, decide: decide)
+        try await publishNews()
+        return outcome
+    }
+
+    private func recordChange(
+        _ name: String, _ kind: String, asked: JSONValue, by: String, decide: (RouteRecord?) throws(Fault) -> RouteRecord
+    ) async throws(Fault) -> Outcome {
+        let resource = ResourceID("route", name)
+        for _ in 0..<RouteService.attemptsMax {
+            let (now, head) = (known[name]?.record, known[name]?.head ?? .none)
+            let next = try decide(now)
+            if next == now { return .unchanged }
+            let body: JSONValue = ["asked": asked, "state": JSONValue(encoding: next)]
+            do throws(AppendRefusal) {
+                let position = try await ledger.append(LedgerDraft(kind: kind, by: by, body: body), to: resource, after: head)
+                remember(next, at: position)
+                return now == nil ? .created : .changed
+            } catch {
+                switch error {
+                case .moved: try await replay(name: name, after: head)
+                case .cannotRecord(let fault): throw cannotRecord(name, fault)
+                }
+            }
+        }
+        throw Fault(
+            .conflict, what: "Route \(name) was not changed.",
+            why: "Somebody else changed it first, \(RouteService.attemptsMax) times in a row.", fix: "Try again.")
+    }
+
+    private func remember(_ record: RouteRecord, at head: Position) {
+        let name = record.route.name
+        if known[name]?.record.route != record.route { position = max(position, head.index) }
+        known[name] = Known(record: record, head: head)
+    }
+
+    /// Reads what the ledger has on one route, or on all of them; an entry carries the whole state of its route.
+    private func replay(name: String?, after start: Position) async throws(Fault) {
+        var start = start
+        let page = 256
+        while true {
+            let entries = try await ledger.reader.entries(kind: "route", name: name, after: start, limit: page)
+            for entry in entries {
+                guard let state = entry.body["state"] else { continue }
+                remember(try state.decoded(as: RouteRecord.self), at: entry.position)
+            }
+            guard entries.count == page, let last = entries.last else { return }
+            start = last.position
+        }
+    }
+
+    /// A table that could not be published goes out with the next change, or when the same is asked for again.
+    private func publishNews(always: Bool = false) async throws(Fault) {
+        if !always, let publishedPosition, publishedPosition >= position { return }
+        let table = table()
+        try await publish(table)
+        publishedPosition = table.position
+    }
+
+    /// Records that a version is served at `url` on every route that has it. In a turn.
+    private func serve(_ version: String, at url: String) async throws(Fault) {
+        for name in known.keys.sorted() {
+            _ = try await recordChange(
+                name, "route.served", asked: ["version": .string(version), "url": .string(url)], by: "routes"
+            ) { _ throws(Fault) in
+                var next = try record(of: name)
+                for index in next.route.variants.indices where next.route.variants[index].version == version {
+                    next.route.variants[index].url = url
+                }
+                return next
+            }
+        }
+    }
+
+    /// A registered version is served at `url` now (a model server of ours that started again has another port): every route
+    /// that answers with it follows, in one table.
+    public func refresh(version: String, servedAt url: String) async throws(Fault) {
+        try RouteService.check(url)
+        try await takeTurn()
+        defer { endTurn() }
+        try await serve(version, at: url)
+        try await publishNews()
+    }
+
+    private func cannotRecord(_ name: String, _ fault: Fault) -> Fault {
+        Fault(
+            .unavailable, what: "Route \(name) was not changed: the ledger cannot record it.", why: "\(fault.what) \(fault.why)",
+            fix: fault.fix)
+    }
+
+    // MARK: Turns
+
+    private func takeTurn() async throws(Fault) {
+        if !isBusy {
+            isBusy = true
+            return
+        }
+        guard waiting.count < RouteService.changesWaitingMax else {
+            throw Fault(
+                .limitReached, what: "The route was not changed.",
+                why: "\(RouteService.changesWaitingMax) changes of routes are waiting already.", fix: "Try again later.")
+        }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    private func endTurn() {
+        if waiting.isEmpty { isBusy = false } else { waiting.removeFirst().resume() }
+    }
 }

@@ -1,0 +1,163 @@
+public import Faults
+import JSON
+import Telemetry
+public import YAML
+
+/// A `route:` resource as the user wrote it. A variant has a `url` or a `version: model@v` (resolved when applied).
+public struct RouteSpec: Equatable, Sendable, Codable {
+    public struct VariantSpec: Equatable, Sendable, Codable {
+        public var name: String
+        public var url: String?
+        public var version: String?
+        public var basisPoints: Int
+        public var rewrite: Rewrite?
+
+        public init(name: String, url: String? = nil, version: String? = nil, basisPoints: Int = 0, rewrite: Rewrite? = nil) {
+            (self.name, self.url, self.version, self.basisPoints, self.rewrite) = (name, url, version, basisPoints, rewrite)
+        }
+    }
+    public var name: String
+    public var match: RouteMatch
+    public var unit: UnitSource
+    public var variants: [VariantSpec]
+    public var timeouts: RouteTimeouts
+
+    public static let variantsMax = 64
+
+    public init(name: String, match: RouteMatch, unit: UnitSource, variants: [VariantSpec], timeouts: RouteTimeouts = .init()) {
+        (self.name, self.match, self.unit, self.variants, self.timeouts) = (name, match, unit, variants, timeouts)
+    }
+
+    /// Reads the value of a `route:` key.
+    public init(_ node: YAMLNode) throws(Fault) {
+        let file = try node.mapping("a route")
+        try file.refuseUnknown(known: ["name", "match", "unit", "variants", "timeouts"])
+        name = try RouteSpec.name(try file.required("name"), of: "a route")
+        match = try RouteMatch(try file.required("match"))
+        unit = try UnitSource(try file.required("unit"))
+        variants = try RouteSpec.variants(try file.required("variants"))
+        timeouts = RouteTimeouts()
+        if let node = file["timeouts"] { timeouts = try RouteTimeouts(node) }
+    }
+
+    /// Basis points by name, as the file says.
+    var shares: [String: Int] { Dictionary(uniqueKeysWithValues: variants.map { ($0.name, $0.basisPoints) }) }
+
+    /// Names stand in response headers, metric labels and commands (`v11=80%`), so they are kept plain.
+    static func isName(_ text: String) -> Bool {
+        guard (1...64).contains(text.utf8.count), let first = text.utf8.first, first != 0x2d, first != 0x2e else { return false }
+        return UpstreamURL.isName(text[...])
+    }
+
+    private static func name(_ node: YAMLNode, of what: String) throws(Fault) -> String {
+        let text = try node.string()
+        guard isName(text) else { throw badName(text, of: what, at: node) }
+        return text
+    }
+
+    private static func badName(_ text: String, of what: String, at node: YAMLNode) -> Fault {
+        node.fault(
+            "'\(text)' cannot be the name of \(what)", why: "names stand in headers, labels and commands",
+            fix: "use 1 to 64 letters, digits, '.', '-' and '_', beginning with a letter, a digit or '_'")
+    }
+
+    private static func variants(_ node: YAMLNode) throws(Fault) -> [VariantSpec] {
+        let entries = try node.mapping("the variants of a route").entries
+        guard (1...variantsMax).contains(entries.count) else {
+            throw node.fault(
+                "a route cannot have \(entries.count) variants", why: "it needs 1 to \(variantsMax)",
+                fix: entries.isEmpty ? "add a variant, such as `v1: { url: \"http://127.0.0.1:9001/\" }`" : "use several routes")
+        }
+        var variants: [VariantSpec] = []
+        for entry in entries {
+            guard isName(entry.key) else { throw badName(entry.key, of: "a variant", at: entry.value) }
+            variants.append(try VariantSpec(entry.key, entry.value, alone: entries.count == 1))
+        }
+        let sum = variants.map(\.basisPoints).reduce(0, +)
+        guard sum == TrafficSplit.bucketCount else {
+            let listed = variants.map { "\($0.name) \(Share.text($0.basisPoints))" }.joined(separator: ", ")
+            throw node.fault(
+                "the shares of the variants sum to \(Share.text(sum))", why: "every request needs exactly one answer (\(listed))",
+                fix: "change `share:` so that they sum to 100 %")
+        }
+        return variants
+    }
+}
+
+extension RouteSpec.VariantSpec {
+    fileprivate init(_ name: String, _ node: YAMLNode, alone: Bool) throws(Fault) {
+        let file = try node.mapping("variant '\(name)'")
+        try file.refuseUnknown(known: ["url", "version", "share", "rewrite"])
+        self.init(name: name)
+        switch (file["url"], file["version"]) {
+        case (let node?, nil): url = try RouteSpec.url(node)
+        case (nil, let node?): version = try RouteSpec.version(node)
+        case (nil, nil), (_?, _?):
+            throw node.fault(
+                "variant '\(name)' must have `url` or `version`, one of them", why: "it says where requests are sent",
+                fix: "write `url: \"http://127.0.0.1:9001/\"`, or `version: model@v1` for a version that is registered")
+        }
+        switch file["share"] {
+        case let node?: basisPoints = try Share.basisPoints(node)
+        case nil where alone: basisPoints = TrafficSplit.bucketCount
+        case nil:
+            throw node.fault(
+                "variant '\(name)' has no share", why: "a route with several variants says what each of them answers",
+                fix: "add `share: 10%` (0% is allowed)")
+        }
+        if let node = file["rewrite"] { rewrite = try Rewrite(node) }
+    }
+}
+
+extension RouteSpec {
+    /// A URL the gateway can send to.
+    fileprivate static func url(_ node: YAMLNode) throws(Fault) -> String {
+        let text = try node.string()
+        do {
+            _ = try UpstreamURL(text)
+            return text
+        } catch {
+            throw node.fault("'\(text)' cannot be a variant's url", why: error.why, fix: error.fix)
+        }
+    }
+
+    /// `model@version`.
+    fileprivate static func version(_ node: YAMLNode) throws(Fault) -> String {
+        let text = try node.string()
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, parts.allSatisfy({ isName($0) }) else {
+            throw node.fault(
+                "'\(text)' is not a version", why: "a version is named by its model and its own name",
+                fix: "write it as `model@version`, such as `fraud-model@v12`")
+        }
+        return text
+    }
+}
+
+extension UpstreamURL.Refusal {
+    /// For the `why` of a fault.
+    public var why: String {
+        switch self {
+        case .https: "the gateway speaks plain HTTP/1.1 to upstreams"
+        case .notHTTP: "an upstream is addressed as http://host:port/path, in at most 2 048 bytes"
+        case .userInfo: "a user name or password in a url would be seen in logs and in `route show`"
+        case .queryOrFragment: "the path and query of each request are appended to it"
+        case .badHost: "its host is neither a name nor an address"
+        case .badPort: "its port is not a number from 1 to 65535"
+        case .badPath: "its path has bytes that must be percent-encoded"
+        }
+    }
+
+    /// For the `fix` of a fault.
+    public var fix: String {
+        switch self {
+        case .https: "use the http:// address, or a local TLS-terminating proxy in front of the upstream"
+        case .notHTTP: "write it as http://127.0.0.1:9001/path"
+        case .userInfo: "send credentials with `rewrite: { headers: { Authorization: ... } }`"
+        case .queryOrFragment: "remove everything from '?' or '#' on"
+        case .badHost: "use a host name, an IPv4 address, or an IPv6 address in brackets"
+        case .badPort: "correct the number after the last ':'"
+        case .badPath: "percent-encode it"
+        }
+    }
+}
