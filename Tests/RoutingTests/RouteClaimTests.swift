@@ -1,6 +1,7 @@
 import Faults
 import Ledger
 import Routing
+import Synchronization
 import Testing
 
 struct RouteClaimTests {

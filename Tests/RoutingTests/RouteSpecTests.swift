@@ -1,4 +1,5 @@
 import Faults
+import JSON
 import Routing
 import Testing
 import YAML
@@ -92,11 +93,11 @@ struct RouteSpecTests {
         let wrong = RouteSpecTests.wrong[index]
         let range = try #require(good.firstRange(of: wrong.change.0))
         let text = good.replacingCharacters(in: range, with: wrong.change.1)
-        let fault = try #require(fault(reading: text))
-        #expect(fault.kind == .badConfiguration)
-        #expect(fault.what.contains(wrong.what), "\(fault)")
-        #expect(fault.why.contains("route.yaml line \(wrong.line)"), "\(fault)")
-        #expect(!fault.fix.isEmpty)
+        let refused = try #require(fault(reading: text))
+        #expect(refused.kind == .badConfiguration)
+        #expect(refused.what.contains(wrong.what), "\(refused)")
+        #expect(refused.why.contains("route.yaml line \(wrong.line)"), "\(refused)")
+        #expect(!refused.fix.isEmpty)
     }
 
     @Test func `a route has 1 to 64 variants`() throws {

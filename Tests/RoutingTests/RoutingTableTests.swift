@@ -1,5 +1,6 @@
 import Faults
 import Glibc
+import JSON
 import Routing
 import Statistics
 import Testing
