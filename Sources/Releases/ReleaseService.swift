@@ -6,9 +6,6 @@ public import Registry
 public import Routing
 public import YAML
 
-/// What a user may ask of a running release.
-public enum ReleaseCommand: String, Sendable, Codable, CaseIterable { case promote, pause, resume, rollback, abort }
-
 /// Decides by ReleaseMachine, records in the ledger, then acts. One per installation; each release has its own mailbox.
 public actor ReleaseService {
     public struct Settings: Sendable {

@@ -1,5 +1,4 @@
 import Commands
 import Glibc
 
-let arguments = Swift.CommandLine.arguments
-exit(await OpenClaw.run(Array(arguments.dropFirst()), as: arguments.first ?? "openclaw"))
+exit(await OpenClaw.run(Array(Swift.CommandLine.arguments.dropFirst())))
