@@ -58,14 +58,14 @@ let house: [Target] = [
     module(
         "ControlPlane",
         [
-            "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics",
+            "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Sockets",
             "Telemetry", "YAML",
         ]
     ),
     module(
         "Commands",
         [
-            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Registry", "Releases", "Routing", "Telemetry", "YAML",
+            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Sockets", "Telemetry", "YAML",
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),

@@ -1,4 +1,5 @@
 import Commands
 import Glibc
 
-exit(await OpenClaw.run(Array(Swift.CommandLine.arguments.dropFirst())))
+let arguments = Swift.CommandLine.arguments
+exit(await OpenClaw.run(Array(arguments.dropFirst()), as: arguments.first ?? "openclaw"))

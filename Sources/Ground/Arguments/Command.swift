@@ -2,7 +2,8 @@
 public struct Command: Sendable {
     public let path: [String]  // ["release", "apply"]
     public let summary: String  // one line, shown in lists
-    public let discussion: String  // shown by --help
+    /// Shown by --help: paragraphs are wrapped, lines that begin with two spaces stay as they are (examples).
+    public let discussion: String
     public let parameters: [Parameter]
     public let run: @Sendable (Invocation) async throws -> Void
 
@@ -23,16 +24,17 @@ public struct Parameter: Sendable {
         case operand(required: Bool)  // NAME
         case operands(minimum: Int)  // FILE...
     }
+    /// Without dashes: `watch`, `home`, `NAME`.
     public let name: String
     public let shape: Shape
     public let help: String
     public let repeats: Bool
 
     public static func flag(_ name: String, _ help: String) -> Parameter {
-        Parameter(name: name, shape: .flag, help: help, repeats: false)
+        Parameter(name: bare(name), shape: .flag, help: help, repeats: false)
     }
     public static func option(_ name: String, _ placeholder: String, _ help: String, repeats: Bool = false) -> Parameter {
-        Parameter(name: name, shape: .option(placeholder: placeholder), help: help, repeats: repeats)
+        Parameter(name: bare(name), shape: .option(placeholder: placeholder), help: help, repeats: repeats)
     }
     public static func operand(_ name: String, _ help: String, required: Bool = true) -> Parameter {
         Parameter(name: name, shape: .operand(required: required), help: help, repeats: false)
@@ -40,22 +42,32 @@ public struct Parameter: Sendable {
     public static func operands(_ name: String, _ help: String, minimum: Int = 1) -> Parameter {
         Parameter(name: name, shape: .operands(minimum: minimum), help: help, repeats: true)
     }
+
+    /// `--watch` and `watch` name the same flag.
+    static func bare(_ name: String) -> String { name.hasPrefix("--") ? String(name.dropFirst(2)) : name }
+
+    var isOperand: Bool {
+        switch shape {
+        case .operand, .operands: true
+        case .flag, .option: false
+        }
+    }
+
+    /// As usage lines write it: `--watch`, `--home DIR`, `NAME`, `[NAME]`, `FILE...`.
+    var spelling: String {
+        switch shape {
+        case .flag: "--\(name)"
+        case .option(let placeholder): "--\(name) \(placeholder)"
+        case .operand(required: true): name
+        case .operand(required: false): "[\(name)]"
+        case .operands(minimum: 0): "[\(name)...]"
+        case .operands: "\(name)..."
+        }
+    }
 }
 
-/// What the user typed, parsed against one command.
-public struct Invocation: Sendable {
-    public func has(_ flag: String) -> Bool { preconditionFailure("contract") }
-    public func value(_ name: String) -> String? { preconditionFailure("contract") }
-    public func values(_ name: String) -> [String] { preconditionFailure("contract") }
-    /// A required operand (the parser has already refused its absence).
-    public func operand(_ name: String) -> String { preconditionFailure("contract") }
-}
-
-/// The whole command line: dispatch, help, completions.
-public struct CommandLine: Sendable {
-    public init(program: String, summary: String, commands: [Command], common: [Parameter]) { preconditionFailure("contract") }
-
-    /// Runs one command; returns the exit code. Faults are printed to stderr: as text, or with `--json` as
-    /// `{"error":{"what","why","fix"}}`.
-    public func run(_ arguments: [String]) async -> Int32 { preconditionFailure("contract") }
+/// Thrown by a command that has already said everything on stdout and only wants its exit code: a failed verdict.
+public struct SilentExit: Error, Equatable {
+    public let code: Int32
+    public init(code: Int32) { self.code = code }
 }

@@ -1,0 +1,111 @@
+import Faults
+import Gateway
+import HTTP
+import JSON
+import Routing
+
+/// `/api/v1/routes`: where live traffic goes, and why.
+enum TrafficRoutes {
+    static let endpoints: [Endpoint] = [
+        Endpoint(.get, "/api/v1/routes", .scope(.read), "All routes", gives: .object(["routes": .array(of: route)])) {
+            call throws(Fault) in
+            let routes = try call.services.routes
+            var list: [JSONValue] = []
+            for route in await routes.routes() { list.append(json(route, owner: await routes.owner(of: route.name))) }
+            return .list("routes", list)
+        },
+        Endpoint(.get, "/api/v1/routes/{name}", .scope(.read), "One route", gives: route) { call throws(Fault) in
+            let routes = try call.services.routes
+            let route = try await found(call["name"], in: routes)
+            return .json(json(route, owner: await routes.owner(of: route.name)))
+        },
+        Endpoint(
+            .put, "/api/v1/routes/{name}/split", .scope(.operate), "Moves shares; answers when every loop serves the new split",
+            takes: .object(["shares": .map(of: .integer("Basis points; the sum of a route's shares is 10 000"))]), gives: route
+        ) { call throws(Fault) in
+            let routes = try call.services.routes
+            let name = try await found(call["name"], in: routes).name
+            let shares = (call.body["shares"]?.objectValue ?? [:]).compactMapValues { $0.integerValue.flatMap(Int.init(exactly:)) }
+            _ = try await routes.set(name, shares: shares, by: call.by)
+            return .json(json(try await found(name, in: routes), owner: await routes.owner(of: name)))
+        },
+        Endpoint(
+            .get, "/api/v1/routes/{name}/explain", .scope(.read), "Which variant a unit gets, and why",
+            query: [.init("unit", "The unit, as the route's requests name it", required: true)],
+            gives: .object([
+                "route": .string("The route"), "unit": .string("The unit"), "bucket": .integer("0 to 9 999"),
+                "variant": .string("What answers it"), "reason": .string("Why"),
+            ])
+        ) { call throws(Fault) in
+            guard let unit = call.request.query("unit"), !unit.isEmpty else {
+                throw Fault(
+                    .usage, what: "There is nobody to explain.", why: "No unit was named.",
+                    fix: "Name one: ?unit=user-17 (--unit user-17).")
+            }
+            return .json(explain(try await found(call["name"], in: call.services.routes), unit: unit))
+        },
+    ]
+
+    private static let route = Schema.object([
+        "name": .string("Its name"), "match": .any("Which requests it takes"), "unit": .string("Who is assigned"),
+        "owner": Schema.string("The release that moves it now").orNull, "timeouts": .any("Milliseconds"),
+        "variants": .array(
+            of: .object(
+                [
+                    "name": .string("Its name"), "url": .string("Where it is served"), "share": .integer("Basis points"),
+                ],
+                optional: [
+                    "version": Schema.string("The registered version").orNull, "rewrite": .any("What is changed in a request"),
+                ])),
+    ])
+
+    static func found(_ name: String, in routes: RouteService) async throws(Fault) -> Route {
+        if let route = await routes.route(name) { return route }
+        throw RegistryRoutes.unknown("route", name, known: await routes.routes().map(\.name), list: "openclaw route list")
+    }
+
+    static func json(_ route: Route, owner: String?) -> JSONValue {
+        let shares = route.split.shares
+        return [
+            "name": .string(route.name), "match": JSONValue(encoding: route.match), "unit": .string(route.unit.text),
+            "owner": owner.map(JSONValue.string) ?? .null,
+            "timeouts": [
+                "connect_ms": .integer(route.timeouts.connect), "first_byte_ms": .integer(route.timeouts.firstByte),
+                "idle_ms": .integer(route.timeouts.idle),
+            ],
+            "variants": .array(
+                route.variants.map { variant in
+                    [
+                        "name": .string(variant.name), "url": .string(variant.url),
+                        "share": .integer(Int64(shares[variant.id] ?? 0)),
+                        "version": variant.version.map(JSONValue.string) ?? .null,
+                        "rewrite": variant.rewrite.map { JSONValue(encoding: $0) } ?? .null,
+                    ]
+                }),
+        ]
+    }
+
+    static func explain(_ route: Route, unit: String) -> JSONValue {
+        let id = UnitID(unit)
+        let bucket = id.bucket(salt: route.split.salt, of: TrafficSplit.bucketCount)
+        let variant = route.split.variant(for: id)
+        let name = route.variant(variant)?.name ?? "\(variant.number)"
+        let share = route.split.shares[variant] ?? 0
+        return [
+            "route": .string(route.name), "unit": .string(unit), "bucket": .integer(Int64(bucket)), "variant": .string(name),
+            "reason": .string(
+                "unit '\(unit)' hashes to bucket \(bucket) of \(TrafficSplit.bucketCount); \(name) owns it with \(share) others (\(Share.text(share)))"
+            ),
+        ]
+    }
+}
+
+/// How a share is written for people.
+public enum Share {
+    /// 2 500 basis points are `25 %`, 50 are `0.5 %`.
+    public static func text(_ basisPoints: Int) -> String {
+        let (whole, rest) = basisPoints.quotientAndRemainder(dividingBy: 100)
+        if rest == 0 { return "\(whole) %" }
+        return rest % 10 == 0 ? "\(whole).\(rest / 10) %" : "\(whole).\(rest < 10 ? "0" : "")\(rest) %"
+    }
+}

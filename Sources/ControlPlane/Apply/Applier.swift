@@ -1,0 +1,56 @@
+import Faults
+import JSON
+import Registry
+import Releases
+import Routing
+
+/// Applies what files declare. All of them are read before the first is applied, so that a mistake in the last changes nothing.
+struct Applier: Sendable {
+    /// What became of one resource.
+    struct Applied: Sendable {
+        let kind: String
+        let name: String
+        /// `created`, `changed`, `unchanged`, `started` or `queued`.
+        let outcome: String
+
+        var json: JSONValue { ["kind": .string(kind), "name": .string(name), "outcome": .string(outcome)] }
+
+        static let schema = Schema.object([
+            "kind": .oneOf(Resource.kinds, "What was applied"), "name": .string("Its name"),
+            "outcome": .oneOf(["created", "changed", "unchanged", "started", "queued"], "What became of it"),
+        ])
+    }
+
+    let services: Services
+    let by: String
+    let whenBusy: ReleaseService.WhenBusy
+
+    static func read(_ files: [ResourceFile]) throws(Fault) -> [Resource] {
+        var resources: [Resource] = []
+        for file in files { resources += try file.resources() }
+        let ordered = resources.enumerated().sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
+        return ordered.map(\.element)
+    }
+
+    func apply(_ resources: [Resource]) async throws(Fault) -> [Applied] {
+        var applied: [Applied] = []
+        for resource in resources { applied.append(try await apply(resource)) }
+        return applied
+    }
+
+    private func apply(_ resource: Resource) async throws(Fault) -> Applied {
+        switch resource {
+        case .model(let model):
+            let outcome = try await services.registry.apply(model, by: by)
+            return Applied(kind: "model", name: model.name, outcome: outcome.rawValue)
+        case .route(let spec):
+            let outcome = try await services.routes.apply(spec, by: by)
+            return Applied(kind: "route", name: spec.name, outcome: outcome.rawValue)
+        case .release(let node):
+            let status = try await services.releases.apply(node, whenBusy: whenBusy, by: by)
+            return Applied(
+                kind: "release_pipeline", name: status["name"]?.stringValue ?? "",
+                outcome: status["state"] == "queued" ? "queued" : "started")
+        }
+    }
+}

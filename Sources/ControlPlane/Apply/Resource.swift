@@ -1,0 +1,98 @@
+import Faults
+import JSON
+import Registry
+import Routing
+import YAML
+
+/// One thing a user declared in a file.
+enum Resource: Sendable {
+    case model(Model)
+    case route(RouteSpec)
+    case release(YAMLNode)
+
+    static let kinds = ["model", "prompt", "route", "release_pipeline"]
+
+    /// What a route needs stands before it, whatever the order of the files: models, then routes, then releases.
+    var rank: Int {
+        switch self {
+        case .model: 0
+        case .route: 2
+        case .release: 3
+        }
+    }
+
+    /// Its commands and files run and are read as the daemon's user.
+    var actsAsDaemon: Bool {
+        guard case .model(let model) = self else { return false }
+        return model.build != nil || model.serve != nil || model.smoke != nil
+    }
+}
+
+/// A file as it reaches the API: its text, the name its faults carry, the folder its relative paths start in.
+struct ResourceFile: Sendable {
+    let name: String
+    let directory: String
+    let text: String
+
+    static let schema = Schema.object([
+        "name": .string("The file's name, as faults shall carry it"),
+        "directory": .string("Absolute path of the folder that relative paths in it start in"),
+        "text": .string("The file's content: YAML, one or more documents"),
+    ])
+
+    init(name: String, directory: String, text: String) { (self.name, self.directory, self.text) = (name, directory, text) }
+
+    init(_ json: JSONValue) throws(Fault) {
+        (name, directory, text) =
+            (json["name"]?.stringValue ?? "", json["directory"]?.stringValue ?? "", json["text"]?.stringValue ?? "")
+        guard directory.hasPrefix("/") else {
+            throw Fault(
+                .usage, what: "The folder of '\(name)' is not usable.", why: "'\(directory)' is not an absolute path.",
+                fix: "Send the absolute path of the folder that the file stands in.")
+        }
+    }
+
+    /// Reads every document strictly. Nothing is changed yet: a fault here leaves everything as it was.
+    func resources() throws(Fault) -> [Resource] {
+        let documents = try YAMLNode.documents(in: text, file: name)
+        guard !documents.isEmpty else {
+            throw Fault(
+                .badConfiguration, what: "\(name) declares nothing.", why: "It has no YAML document.",
+                fix: "Declare a resource: \(Resource.kinds.map { "`\($0):`" }.joined(separator: ", ")).")
+        }
+        var resources: [Resource] = []
+        for document in documents { resources.append(try resource(document)) }
+        return resources
+    }
+
+    private func resource(_ document: YAMLNode) throws(Fault) -> Resource {
+        let mapping = try document.mapping("a resource")
+        try mapping.refuseUnknown(known: Resource.kinds)
+        guard let entry = mapping.entries.first, mapping.entries.count == 1 else {
+            throw document.fault(
+                "A document declares one resource.", why: "this one has \(mapping.entries.count) top-level keys",
+                fix: "Put a line `---` between resources.")
+        }
+        switch entry.key {
+        case "model": return .model(try Model(entry.value, directory: directory))
+        case "route": return .route(try RouteSpec(entry.value))
+        case "release_pipeline": return .release(entry.value)
+        default: preconditionFailure("an unknown kind was refused above")
+        }
+    }
+}
+
+extension ResourceFile {
+    static let bytesMax = 1 << 20
+
+    /// Reads a file of this machine.
+    init(reading path: String) throws(Fault) {
+        guard let text = try TextFile.read(path, bytesMax: ResourceFile.bytesMax) else {
+            throw Fault(
+                .badConfiguration, what: "There is no file \(path).", why: "It was named to be applied.", fix: "Check the path.")
+        }
+        let whole = Home.absolute(path)
+        let directory = whole.lastIndex(of: "/").map { whole[..<$0] } ?? ""
+        self.init(name: path, directory: directory.isEmpty ? "/" : String(directory), text: text)
+    }
+}

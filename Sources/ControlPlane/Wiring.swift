@@ -1,0 +1,50 @@
+import Faults
+import Gateway
+import Ledger
+import Outcomes
+import Registry
+import Releases
+import Routing
+import Synchronization
+
+/// Connects the capabilities to each other and restores them. It decides nothing.
+enum Wiring {
+    /// Opens the home's ledger and everything that is replayed from it.
+    static func open(_ home: Home, publisher: RoutePublisher) async throws(Fault) -> Services {
+        let ledger = try await LedgerWriter.open(directory: home.path)
+        let registry = RegistryService(ledger: ledger, artifacts: ArtifactStore(directory: home.artifacts))
+        // A route asks where a version is served, and releases, who know it, stand above routes.
+        let serving = Serving()
+        let routes = RouteService(
+            ledger: ledger, resolve: { version in await serving.url(of: version) },
+            publish: { table throws(Fault) in try await publisher.publish(table) })
+        do throws(Fault) {
+            let tokens = TokenService(ledger: ledger)
+            try await tokens.restore()
+            try await registry.restore()
+            try await routes.restore()
+            let outcomes = try await OutcomeStore.open(directory: home.outcomes, settings: .init())
+            let releases = ReleaseService(
+                settings: .init(directory: home.releases), ledger: ledger, registry: registry, routes: routes, outcomes: outcomes)
+            serving.connect(releases)
+            try await releases.restore()
+            return Services(
+                ledger: ledger, registry: registry, routes: routes, outcomes: outcomes, releases: releases, tokens: tokens)
+        } catch {
+            await ledger.close()
+            throw error
+        }
+    }
+
+    /// Knows who serves a version once releases are there.
+    private final class Serving: Sendable {
+        private let releases: Mutex<ReleaseService?> = Mutex(nil)
+
+        func connect(_ service: ReleaseService) { releases.withLock { $0 = service } }
+
+        func url(of version: String) async -> String? {
+            guard let id = VersionID(version) else { return nil }
+            return await releases.withLock(\.self)?.url(serving: id)
+        }
+    }
+}
