@@ -19,4 +19,15 @@ static inline CURLcode claw_curl_set_callback(CURL *handle, CURLoption option, c
 static inline CURLcode claw_curl_status(CURL *handle, long *status) {
     return curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, status);
 }
+static inline CURLcode claw_curl_microseconds(CURL *handle, CURLINFO info, long *microseconds) {
+    curl_off_t value = 0;
+    CURLcode code = curl_easy_getinfo(handle, info, &value);
+    *microseconds = (long)value;
+    return code;
+}
+/// libcurl keeps its own copy of the body.
+static inline CURLcode claw_curl_set_body(CURL *handle, const void *bytes, size_t count) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
+    return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, bytes);
+}
 #endif

@@ -8,8 +8,37 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 extern int claw_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) __asm__("accept4");
 extern int claw_pipe2(int fds[2], int flags) __asm__("pipe2");
+extern int claw_pthread_setname_np(unsigned long thread, const char *name) __asm__("pthread_setname_np");
+extern unsigned long claw_pthread_self(void) __asm__("pthread_self");
+
+/// Names the calling thread (the kernel keeps 15 bytes).
+static inline void claw_name_thread(const char *name) {
+    char cut[16];
+    __builtin_strncpy(cut, name, 15);
+    cut[15] = 0;
+    claw_pthread_setname_np(claw_pthread_self(), cut);
+}
+
+/// Writes two parts with one call; never raises SIGPIPE.
+static inline ssize_t claw_send_two(int fd, const void *first, size_t first_count, const void *second, size_t second_count) {
+    struct iovec parts[2] = {{(void *)first, first_count}, {(void *)second, second_count}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+/// Bytes of this TCP connection that the peer's kernel acknowledged (tcpi_bytes_acked, the SYN counts as one); -1 when unknown.
+/// <netinet/tcp.h> ends before the field and <linux/tcp.h> clashes with it, so its place in the kernel's stable layout stands here.
+static inline long long claw_tcp_bytes_acknowledged(int fd) {
+    unsigned char info[128];
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, 6 /* IPPROTO_TCP */, 11 /* TCP_INFO */, info, &length) != 0 || length < 128) return -1;
+    long long acknowledged;
+    __builtin_memcpy(&acknowledged, info + 120, sizeof acknowledged);
+    return acknowledged;
+}
 #endif

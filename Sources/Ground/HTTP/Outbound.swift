@@ -1,7 +1,8 @@
 public import Faults
+import Synchronization
 
 /// Calls to others through libcurl on a thread of its own: smoke tests, readiness, the CLI's calls of the API.
-/// Redirects are not followed; proxies of the environment are not used for loopback.
+/// Redirects are not followed; proxies of the environment are not used; only http and https are spoken.
 public final class Outbound: Sendable {
     public struct Request: Sendable {
         public var method: String
@@ -27,13 +28,61 @@ public final class Outbound: Sendable {
         public var elapsed: Duration
     }
 
-    public init() { preconditionFailure("contract") }
+    fileprivate let loop = OutboundLoop()
+
+    public init() {}
+    deinit { loop.stop() }
 
     /// A fault of kind `.unavailable` when nothing answered; any HTTP status is an answer.
-    public func send(_ request: Request) async throws(Fault) -> Answer { preconditionFailure("contract") }
-
-    /// An answer whose body is read as it comes (server-sent events for `--watch`).
-    public func stream(_ request: Request) async throws(Fault) -> (status: Int, chunks: AsyncStream<[UInt8]>) {
-        preconditionFailure("contract")
+    public func send(_ request: Request) async throws(Fault) -> Answer {
+        let transfer = try Transfer(request, streams: false)
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                transfer.onFinish { continuation.resume(returning: $0) }
+                loop.add(transfer)
+            }
+        } onCancel: {
+            loop.cancel(transfer)
+        }
+        return try result.get()
     }
+
+    /// An answer whose body is read as it comes (server-sent events for `--watch`). The deadline is the one of its head.
+    public func stream(_ request: Request) async throws(Fault) -> (status: Int, chunks: AsyncStream<[UInt8]>) {
+        let transfer = try Transfer(request, streams: true)
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                transfer.onHead { continuation.resume(returning: $0) }
+                loop.add(transfer)
+            }
+        } onCancel: {
+            loop.cancel(transfer)
+        }
+        let status = try result.get()
+        // The stream's closure alone holds the reader: a stream that is dropped ends its transfer.
+        let reader = StreamReader(transfer: transfer, outbound: self)
+        let chunks = AsyncStream<[UInt8]> {
+            await reader.next()
+        } onCancel: {
+            reader.cancel()
+        }
+        return (status, chunks)
+    }
+}
+
+/// The reading end of a streamed answer. It keeps the caller alive, whose end would end the transfer.
+private final class StreamReader: Sendable {
+    private let transfer: Transfer
+    private let outbound: Outbound
+
+    init(transfer: Transfer, outbound: Outbound) { (self.transfer, self.outbound) = (transfer, outbound) }
+    deinit { cancel() }
+
+    func next() async -> [UInt8]? {
+        let (chunk, resumes) = await transfer.nextChunk()
+        if resumes { outbound.loop.resume(transfer) }
+        return chunk
+    }
+
+    func cancel() { outbound.loop.cancel(transfer) }
 }
