@@ -74,7 +74,7 @@ let house: [Target] = [
 let rooms: [Target] = [
     tests("JSONTests", ["Faults", "JSON"]),
     tests("TelemetryTests", ["JSON", "Telemetry"]),
-    tests("ArgumentsTests", ["Arguments", "Faults", "JSON"]),
+    tests("ArgumentsTests", ["Arguments", "Faults", "JSON", "Processes"]),
     tests("YAMLTests", ["Faults", "JSON", "YAML"]),
     tests("SQLTests", ["Faults", "SQL"]),
     tests("ProcessesTests", ["Faults", "Processes"]),

@@ -2,6 +2,7 @@
 // _GNU_SOURCE is never defined here: it would turn `sockaddr *` into a transparent union.
 #ifndef OPENCLAW_CLINUX_H
 #define OPENCLAW_CLINUX_H
+#include <spawn.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -41,4 +42,9 @@ static inline long long claw_tcp_bytes_acknowledged(int fd) {
     __builtin_memcpy(&acknowledged, info + 120, sizeof acknowledged);
     return acknowledged;
 }
+
+// For Processes. `syscall` is variadic, which Swift does not import, and glibc's own pidfd_open is younger than 2.36.
+extern int claw_spawn_chdir(posix_spawn_file_actions_t *actions, const char *path) __asm__("posix_spawn_file_actions_addchdir_np");
+extern int claw_spawn_close_from(posix_spawn_file_actions_t *actions, int first) __asm__("posix_spawn_file_actions_addclosefrom_np");
+static inline int claw_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
 #endif

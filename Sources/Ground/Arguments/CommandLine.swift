@@ -13,11 +13,7 @@ public struct CommandLine: Sendable {
     public init(
         program: String, summary: String, commands: [Command], common: [Parameter], nouns: [(name: String, summary: String)] = []
     ) {
-        let declared = CommandTree(commands + [Self.completions { _ in }], nouns: nouns)
-        let completions = Completions(program: program, tree: declared, common: common)
-        tree = CommandTree(
-            commands + [Self.completions { shell in CommandLine.write(completions.script(for: shell), to: STDOUT_FILENO) }],
-            nouns: nouns)
+        tree = CommandTree(commands + [Self.completions], nouns: nouns)
         (self.program, self.common) = (program, common)
         help = CommandHelp(program: program, summary: summary, common: common)
     }
@@ -36,6 +32,8 @@ public struct CommandLine: Sendable {
             switch try parser.parse() {
             case .help(let node): output(help.text(for: node), STDOUT_FILENO)
             case .incomplete(let node): throw incomplete(node)
+            case .run(let command, let invocation) where command.path == Self.completions.path:
+                output(try completions(for: invocation.operand("SHELL")), STDOUT_FILENO)
             case .run(let command, let invocation): try await command.run(invocation)
             }
             return 0
@@ -63,21 +61,20 @@ public struct CommandLine: Sendable {
         return JSONValue.object(["error": error]).canonicalText + "\n"
     }
 
-    private static func completions(print: @escaping @Sendable (Completions.Shell) -> Void) -> Command {
-        let shells = Completions.Shell.allCases.map(\.rawValue)
-        return Command(
-            "completions", summary: "print completions for a shell",
-            parameters: [.operand("SHELL", "one of \(shells.joined(separator: ", "))")]
-        ) { invocation in
-            let name = invocation.operand("SHELL")
-            guard let shell = Completions.Shell(rawValue: name) else {
-                throw Fault(
-                    .usage, what: "there are no completions for '\(name)'",
-                    why: "completions are made for \(shells.joined(separator: ", "))",
-                    fix: "name one of them")
-            }
-            print(shell)
+    /// Needs the tree that it is part of: `run` answers it.
+    private static let completions = Command(
+        "completions", summary: "print completions for a shell", parameters: [.operand("SHELL", "one of \(shells)")]
+    ) { _ in }
+
+    private static let shells = Completions.Shell.allCases.map(\.rawValue).joined(separator: ", ")
+
+    private func completions(for shell: String) throws(Fault) -> String {
+        guard let shell = Completions.Shell(rawValue: shell) else {
+            throw Fault(
+                .usage, what: "there are no completions for '\(shell)'", why: "completions are made for \(Self.shells)",
+                fix: "name one of them")
         }
+        return Completions(program: program, tree: tree, common: common).script(for: shell)
     }
 
     /// Everything, or as much as a closed pipe takes.
