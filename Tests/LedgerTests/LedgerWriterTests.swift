@@ -150,7 +150,8 @@ extension LedgerWriter {
     @Test func `who hears of an entry hears what a restart will read`() async throws {
         let folder = Folder()
         let body: JSONValue = [
-            "whole": 2.0, "fraction": 0.1, "tiny": .number(.leastNonzeroMagnitude), "large": .number(1e300), "integer": .integer(.max),
+            "whole": 2.0, "fraction": 0.1, "tiny": .number(.leastNonzeroMagnitude), "large": .number(1e300),
+            "integer": .integer(.max),
             "text": "a\u{0}é\u{1F600}\"",
             "nothing": nil, "nan": .number(.nan), "list": [[], [:], true],
         ]
