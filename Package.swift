@@ -65,7 +65,7 @@ let house: [Target] = [
     module(
         "Commands",
         [
-            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Sockets", "Telemetry", "YAML",
+            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "YAML",
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),

@@ -1,9 +1,24 @@
 import Arguments
-import ControlPlane
 
 /// The whole command line.
 public enum OpenClaw {
-    static let commands: [Command] = []
+    static let commands: [Command] = [
+        Serve.command, Apply.command, Status.command,
+        ReleasePlanFile.command, ReleaseApply.command, ReleaseStatus.command, ReleaseList.command, ReleaseExplain.command,
+        ReleaseGates.command, ReleasePromote.command, ReleasePause.command, ReleaseResume.command, ReleaseRollback.command,
+        ReleaseAbort.command, ReleaseHistory.command,
+        RouteApply.command, RouteList.command, RouteShow.command, RouteSet.command, RouteExplain.command,
+        ModelApply.command, ModelList.command, ModelShow.command,
+        VersionList.command, VersionShow.command,
+        TokenCreate.command, TokenList.command, TokenRevoke.command,
+        ProgramVersion.command,
+    ]
+
+    static let nouns = [
+        ("release", "Conduct a version to live users, and take it back"), ("route", "Where live traffic goes"),
+        ("model", "What can be released"), ("version", "Immutable states of models, and the version of this program"),
+        ("token", "Who may do what"), ("audit", "What was decided, and its proof"),
+    ]
 
     static let common: [Parameter] = [
         .flag("json", "Print one JSON document"),
@@ -17,7 +32,7 @@ public enum OpenClaw {
         let line = Arguments.CommandLine(
             program: name,
             summary: "Takes a model or a prompt from its training script to live users, and takes it back when it misbehaves.",
-            commands: commands, common: common)
+            commands: commands, common: common, nouns: nouns)
         return await line.run(arguments)
     }
 }

@@ -13,6 +13,9 @@ import Telemetry
 
 /// The whole of `openclaw serve`: opens the home, restores the services, wires them, serves both planes.
 public final class Daemon: Sendable {
+    /// Of OpenClaw as a whole.
+    public static let version = "0.1.0"
+
     public struct Settings: Sendable {
         public var home: String
         public var gateway: SocketAddress

@@ -75,7 +75,7 @@ struct APIClient: Sendable {
     }
 
     /// Server-sent events of a path. Ends when the daemon ends the stream or goes away.
-    func events(_ path: String) async throws(Fault) -> AsyncStream<ReceivedEvent> {
+    func events(_ path: String) async throws(Fault) -> AsyncStream<ServerSentEvent> {
         let (status, chunks): (Int, AsyncStream<[UInt8]>)
         do {
             (status, chunks) = try await outbound.stream(request("GET", path, nil, deadline: .seconds(7 * 24 * 3_600)))
@@ -87,7 +87,20 @@ struct APIClient: Sendable {
             for await chunk in chunks where body.count < 1 << 20 { body += chunk }
             throw APIClient.fault(try APIClient.json(of: body, from: server), status: status, server)
         }
-        return ReceivedEvent.events(in: chunks)
+        return APIClient.events(in: chunks)
+    }
+
+    private static func events(in chunks: AsyncStream<[UInt8]>) -> AsyncStream<ServerSentEvent> {
+        AsyncStream { continuation in
+            let task = Task {
+                var parser = ServerSentEventParser()
+                for await chunk in chunks {
+                    for event in parser.receive(chunk) { continuation.yield(event) }
+                }
+                continuation.finish()
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
     }
 
     private func request(_ method: String, _ path: String, _ body: JSONValue?, deadline: Duration) -> Outbound.Request {

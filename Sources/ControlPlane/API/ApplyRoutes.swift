@@ -11,6 +11,7 @@ enum ApplyRoutes {
             takes: body, gives: .object(["applied": .array(of: Applier.Applied.schema)])
         ) { call throws(Fault) in
             let resources = try Applier.read(try files(in: call))
+            try checkKind(of: call, for: resources)
             try checkScope(of: call, for: resources)
             let applied = try await applier(for: call).apply(resources)
             return .list("applied", applied.map(\.json))
@@ -20,8 +21,9 @@ enum ApplyRoutes {
     static let body = Schema.object(
         ["files": .array(of: ResourceFile.schema)],
         optional: [
+            "only": .oneOf(Resource.kinds, "Refuse resources of another kind"),
             "when_busy": .oneOf(
-                ["queue", "replace", "refuse"], "What a release does whose route another one holds; standard queue")
+                ["queue", "replace", "refuse"], "What a release does whose route another one holds; standard queue"),
         ])
 
     static func files(in call: Call) throws(Fault) -> [ResourceFile] {
@@ -32,6 +34,13 @@ enum ApplyRoutes {
 
     static func whenBusy(in call: Call) -> ReleaseService.WhenBusy {
         call.body["when_busy"]?.stringValue.flatMap(ReleaseService.WhenBusy.init(rawValue:)) ?? .queue
+    }
+
+    private static func checkKind(of call: Call, for resources: [Resource]) throws(Fault) {
+        guard let only = call.body["only"]?.stringValue, let other = resources.first(where: { $0.kind != only }) else { return }
+        throw Fault(
+            .badConfiguration, what: "This file declares more than `\(only):`.", why: "It also has a `\(other.kind):`.",
+            fix: "Apply it with: openclaw apply -f FILE.")
     }
 
     private static func applier(for call: Call) throws(Fault) -> Applier {

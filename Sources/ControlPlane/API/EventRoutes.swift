@@ -36,7 +36,7 @@ enum EventRoutes {
         let (lines, continuation) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .bufferingOldest(1_024))
         let reading = Task {
             for await entry in entries where kind == nil || entry.resource.kind == kind {
-                let event = ServerSentEvent(id: "\(entry.position.index)", name: entry.kind, data: entry.json)
+                let event = ServerSentEvent(id: "\(entry.position.index)", name: entry.kind, data: entry.json.canonicalText)
                 // A client that reads too slowly is cut off; it resumes with Last-Event-ID and loses nothing.
                 if case .dropped = continuation.yield(event.bytes) { break }
             }
@@ -45,7 +45,7 @@ enum EventRoutes {
         let beating = Task {
             while !Task.isCancelled {
                 try? await Task.sleep(for: .seconds(15))
-                continuation.yield(ServerSentEvent.heartbeat)
+                continuation.yield(ServerSentEvent.keepAlive)
             }
         }
         continuation.onTermination = { _ in

@@ -7,8 +7,6 @@ import Telemetry
 
 /// Health, readiness, metrics, and what the API says about itself.
 enum HealthRoutes {
-    static let version = "0.1.0"
-
     static let endpoints: [Endpoint] = [
         Endpoint(.get, "/healthz", .open, "Whether the process is alive", gives: .object(["alive": .boolean("Always true")])) { _ in
             .json(["alive": true])
@@ -27,7 +25,7 @@ enum HealthRoutes {
             .text(await MetricsPage.text(of: call.daemon), type: "text/plain; version=0.0.4; charset=utf-8")
         },
         Endpoint(.get, "/api/openapi.json", .open, "This API's description, OpenAPI 3.1", gives: .any("The document")) { _ in
-            .json(OpenAPI.document(for: AllEndpoints.list, version: version))
+            .json(OpenAPI.document(for: AllEndpoints.list, version: Daemon.version))
         },
         Endpoint(.get, "/api/v1/status", .scope(.read), "What this daemon is and how it stands", gives: status) {
             call throws(Fault) in .json(try await status(of: call))
@@ -47,7 +45,7 @@ enum HealthRoutes {
         let unready = await daemon.unreadiness()
         let running = await services.releases.list().count { ReleaseRoutes.isRunning($0) }
         return [
-            "version": .string(version), "started_at": .string(daemon.startedAt.rfc3339),
+            "version": .string(Daemon.version), "started_at": .string(daemon.startedAt.rfc3339),
             "control": .string(daemon.addresses?.control ?? ""), "gateway": .string(daemon.addresses?.gateway ?? ""),
             "ready": .bool(unready == nil), "unready": unready.map { $0.json["error"] ?? .null } ?? .null,
             "ledger_entries": .integer(try await services.ledger.reader.count()),

@@ -84,7 +84,8 @@ enum ReleaseRoutes {
         [
             "name": .string("The pipeline's name"), "model": .string("Its model"), "version": .string("The candidate"),
             "state": .string("running, paused, waiting, queued, promoted, rolled_back or failed"),
-            "stage": Schema.string("Where it stands").orNull, "share": .integer("The candidate's share, in basis points"),
+            "stage": Schema.string("Where it stands").orNull,
+            "share": Schema.number("The candidate's share of live traffic: 0.25 is 25 %").orNull,
             "verdicts": .array(of: .any("One gate's verdict with its evidence")),
         ], open: true)
 

@@ -1,4 +1,5 @@
 import Faults
+import HTTP
 import JSON
 import Releases
 
@@ -25,16 +26,16 @@ enum ReleaseWatch {
     ) async {
         var last = first
         var quietLooks = 0
-        continuation.yield(ServerSentEvent(name: "status", data: first).bytes)
+        continuation.yield(ServerSentEvent(name: "status", data: first.canonicalText).bytes)
         while !Task.isCancelled, ReleaseRoutes.isRunning(last) {
             try? await Task.sleep(for: pace)
             guard let status = try? await releases.status(name) else { return }
             quietLooks += 1
             if status != last {
-                continuation.yield(ServerSentEvent(name: "status", data: status).bytes)
+                continuation.yield(ServerSentEvent(name: "status", data: status.canonicalText).bytes)
                 (last, quietLooks) = (status, 0)
             } else if quietLooks % heartbeatEvery == 0 {
-                continuation.yield(ServerSentEvent.heartbeat)
+                continuation.yield(ServerSentEvent.keepAlive)
             }
         }
     }

@@ -21,12 +21,12 @@ enum TrafficRoutes {
         },
         Endpoint(
             .put, "/api/v1/routes/{name}/split", .scope(.operate), "Moves shares; answers when every loop serves the new split",
-            takes: .object(["shares": .map(of: .integer("Basis points; the sum of a route's shares is 10 000"))]), gives: route
+            takes: .object(["shares": .map(of: .number("A fraction with at most four decimals; a route's shares add up to 1"))]),
+            gives: route
         ) { call throws(Fault) in
             let routes = try call.services.routes
             let name = try await found(call["name"], in: routes).name
-            let shares = (call.body["shares"]?.objectValue ?? [:]).compactMapValues { $0.integerValue.flatMap(Int.init(exactly:)) }
-            _ = try await routes.set(name, shares: shares, by: call.by)
+            _ = try await routes.set(name, shares: try basisPoints(call.body["shares"]?.objectValue ?? [:]), by: call.by)
             return .json(json(try await found(name, in: routes), owner: await routes.owner(of: name)))
         },
         Endpoint(
@@ -42,7 +42,7 @@ enum TrafficRoutes {
                     .usage, what: "There is nobody to explain.", why: "No unit was named.",
                     fix: "Name one: ?unit=user-17 (--unit user-17).")
             }
-            return .json(explain(try await found(call["name"], in: call.services.routes), unit: unit))
+            return .json(try await call.services.routes.explain(route: call["name"], unit: unit).json)
         },
     ]
 
@@ -52,7 +52,7 @@ enum TrafficRoutes {
         "variants": .array(
             of: .object(
                 [
-                    "name": .string("Its name"), "url": .string("Where it is served"), "share": .integer("Basis points"),
+                    "name": .string("Its name"), "url": .string("Where it is served"), "share": .number("A fraction: 0.25 is 25 %"),
                 ],
                 optional: [
                     "version": Schema.string("The registered version").orNull, "rewrite": .any("What is changed in a request"),
@@ -77,7 +77,7 @@ enum TrafficRoutes {
                 route.variants.map { variant in
                     [
                         "name": .string(variant.name), "url": .string(variant.url),
-                        "share": .integer(Int64(shares[variant.id] ?? 0)),
+                        "share": .number(Double(shares[variant.id] ?? 0) / 10_000),
                         "version": variant.version.map(JSONValue.string) ?? .null,
                         "rewrite": variant.rewrite.map { JSONValue(encoding: $0) } ?? .null,
                     ]
@@ -85,27 +85,19 @@ enum TrafficRoutes {
         ]
     }
 
-    static func explain(_ route: Route, unit: String) -> JSONValue {
-        let id = UnitID(unit)
-        let bucket = id.bucket(salt: route.split.salt, of: TrafficSplit.bucketCount)
-        let variant = route.split.variant(for: id)
-        let name = route.variant(variant)?.name ?? "\(variant.number)"
-        let share = route.split.shares[variant] ?? 0
-        return [
-            "route": .string(route.name), "unit": .string(unit), "bucket": .integer(Int64(bucket)), "variant": .string(name),
-            "reason": .string(
-                "unit '\(unit)' hashes to bucket \(bucket) of \(TrafficSplit.bucketCount); \(name) owns it with \(share) others (\(Share.text(share)))"
-            ),
-        ]
-    }
-}
-
-/// How a share is written for people.
-public enum Share {
-    /// 2 500 basis points are `25 %`, 50 are `0.5 %`.
-    public static func text(_ basisPoints: Int) -> String {
-        let (whole, rest) = basisPoints.quotientAndRemainder(dividingBy: 100)
-        if rest == 0 { return "\(whole) %" }
-        return rest % 10 == 0 ? "\(whole).\(rest / 10) %" : "\(whole).\(rest < 10 ? "0" : "")\(rest) %"
+    /// Fractions as shares are kept: whole basis points.
+    static func basisPoints(_ shares: [String: JSONValue]) throws(Fault) -> [String: Int] {
+        var points: [String: Int] = [:]
+        for (variant, share) in shares {
+            let exact = (share.numberValue ?? -1) * 10_000
+            guard (0...10_000).contains(exact), abs(exact - exact.rounded()) < 1e-6 else {
+                throw Fault(
+                    .usage, what: "The share of \(variant) cannot be used.",
+                    why: "\(share.canonicalText) is not a fraction of 0 to 1 in steps of 0.0001.",
+                    fix: "Write 25 % as 0.25.")
+            }
+            points[variant] = Int(exact.rounded())
+        }
+        return points
     }
 }

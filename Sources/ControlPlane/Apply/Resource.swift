@@ -1,6 +1,7 @@
-import Faults
+public import Faults
 import JSON
 import Registry
+import Releases
 import Routing
 import YAML
 
@@ -8,9 +9,18 @@ import YAML
 enum Resource: Sendable {
     case model(Model)
     case route(RouteSpec)
+    /// Read for its mistakes already; the service reads it again against what is there.
     case release(YAMLNode)
 
     static let kinds = ["model", "prompt", "route", "release_pipeline"]
+
+    var kind: String {
+        switch self {
+        case .model: "model"
+        case .route: "route"
+        case .release: "release_pipeline"
+        }
+    }
 
     /// What a route needs stands before it, whatever the order of the files: models, then routes, then releases.
     var rank: Int {
@@ -29,10 +39,10 @@ enum Resource: Sendable {
 }
 
 /// A file as it reaches the API: its text, the name its faults carry, the folder its relative paths start in.
-struct ResourceFile: Sendable {
-    let name: String
-    let directory: String
-    let text: String
+public struct ResourceFile: Sendable {
+    public let name: String
+    public let directory: String
+    public let text: String
 
     static let schema = Schema.object([
         "name": .string("The file's name, as faults shall carry it"),
@@ -76,17 +86,19 @@ struct ResourceFile: Sendable {
         switch entry.key {
         case "model": return .model(try Model(entry.value, directory: directory))
         case "route": return .route(try RouteSpec(entry.value))
-        case "release_pipeline": return .release(entry.value)
+        case "release_pipeline":
+            _ = try ReleaseSpec(entry.value)
+            return .release(entry.value)
         default: preconditionFailure("an unknown kind was refused above")
         }
     }
 }
 
 extension ResourceFile {
-    static let bytesMax = 1 << 20
+    public static let bytesMax = 1 << 20
 
     /// Reads a file of this machine.
-    init(reading path: String) throws(Fault) {
+    public init(reading path: String) throws(Fault) {
         guard let text = try TextFile.read(path, bytesMax: ResourceFile.bytesMax) else {
             throw Fault(
                 .badConfiguration, what: "There is no file \(path).", why: "It was named to be applied.", fix: "Check the path.")

@@ -1,0 +1,55 @@
+import Arguments
+import ControlPlane
+import Faults
+import Glibc
+import Sockets
+
+/// `openclaw serve`: both planes in the foreground, until a signal.
+enum Serve {
+    static let command = Command(
+        "serve", summary: "Run the gateway and the control plane in the foreground",
+        discussion: """
+            The gateway serves live traffic, the control plane everything else. Both listen on loopback unless told otherwise.
+            SIGTERM and SIGINT let requests in flight finish. Model servers that a release started live on, and the next
+            `openclaw serve` takes them up again; --stop-servers stops them too.
+            """,
+        parameters: [
+            .option("gateway", "ADDR", "Where live traffic is served; standard: 127.0.0.1:7700"),
+            .option("control", "ADDR", "Where the control API listens; standard: 127.0.0.1:7701"),
+            .option("loops", "N", "Event loops of the gateway; standard: one per core"),
+            .option("apply", "FILE", "Apply these files at start; several may follow", repeats: true),
+            .operands("FILE", "More files for --apply", minimum: 0),
+            .flag("stop-servers", "Stop the model servers at the end too"),
+        ]
+    ) { invocation in
+        let settings = try settings(invocation)
+        let signals = StopSignals()
+        let daemon = try await Daemon.start(settings)
+        await signals.first()
+        await daemon.drain()
+    }
+
+    static func settings(_ invocation: Invocation) throws(Fault) -> Daemon.Settings {
+        let files = invocation.values("apply") + invocation.values("FILE")
+        if let stray = invocation.values("FILE").first, invocation.values("apply").isEmpty {
+            throw Fault(
+                .usage, what: "'\(stray)' is one word too many.", why: "Files to apply follow --apply.",
+                fix: "openclaw serve --apply \(stray)")
+        }
+        return Daemon.Settings(
+            home: try Home.locate(option: invocation.value("home"), environment: Environment.current).path,
+            gateway: try SocketAddress(parsing: invocation.value("gateway") ?? "127.0.0.1:7700", defaultPort: 7700),
+            control: try SocketAddress(parsing: invocation.value("control") ?? "127.0.0.1:7701", defaultPort: 7701),
+            loops: try loops(invocation.value("loops")), applyFiles: files, stopServersAtExit: invocation.has("stop-servers"))
+    }
+
+    private static func loops(_ text: String?) throws(Fault) -> Int {
+        guard let text else { return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+        guard let count = Int(text), (1...256).contains(count) else {
+            throw Fault(
+                .usage, what: "--loops cannot be '\(text)'.", why: "It is a number of event loops.",
+                fix: "Give a number from 1 to 256.")
+        }
+        return count
+    }
+}

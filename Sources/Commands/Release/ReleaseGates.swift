@@ -1,0 +1,18 @@
+import Arguments
+import JSON
+
+/// `openclaw release gates`
+enum ReleaseGates {
+    static let command = Command("release gates", summary: "Every gate there is") { invocation in
+        let answer = try await APIClient(invocation).get("/api/v1/gates")
+        Output(invocation).show(answer) { style in text(answer, style) }
+    }
+
+    static func text(_ answer: JSONValue, _ style: Style) -> String {
+        var table = Table(["gate", "unit", "what it says"])
+        for gate in answer["gates"]?.arrayValue ?? [] {
+            table.add([gate["name"]?.stringValue ?? "", gate["unit"]?.stringValue ?? "", gate["about"]?.stringValue ?? ""])
+        }
+        return table.text(style)
+    }
+}
