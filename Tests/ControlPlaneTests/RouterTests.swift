@@ -5,15 +5,13 @@ import Testing
 @testable import ControlPlane
 
 struct RouterTests {
-    private let router = Router([
-        endpoint(.get, "/api/v1/releases"), endpoint(.get, "/api/v1/releases/{name}"), endpoint(.post, "/api/v1/releases/plan"),
-        endpoint(.post, "/api/v1/releases/{name}/pause"),
-    ])
-
-    private static func endpoint(_ method: Endpoint.Method, _ path: String) -> Endpoint {
-        Endpoint(method, path, .open, "", gives: .any("")) { _ in .json(.null) }
-    }
-    private func endpoint(_ method: Endpoint.Method, _ path: String) -> Endpoint { RouterTests.endpoint(method, path) }
+    private let router = Router(
+        [
+            (.get, "/api/v1/releases"), (.get, "/api/v1/releases/{name}"), (.post, "/api/v1/releases/plan"),
+            (.post, "/api/v1/releases/{name}/pause"),
+        ].map { (method: Endpoint.Method, path: String) in
+            Endpoint(method, path, .open, "", gives: .any("")) { _ in .json(.null) }
+        })
 
     @Test func `a segment in braces matches one segment and names it`() {
         guard case .found(let endpoint, let parameters) = router.match(method: "GET", path: "/api/v1/releases/fraud-model-v12")
