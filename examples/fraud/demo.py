@@ -242,8 +242,8 @@ class Demo:
                 self.screen.say(f"could not stop {thing}: {problem}")
 
 
-def percent(basis_points):
-    return f"{basis_points / 100:g} %"
+def percent(fraction):
+    return f"{fraction * 100:g} %"
 
 
 def main():

@@ -57,7 +57,7 @@ class Process:
                         return
             except (OSError, urllib.error.URLError):
                 pass
-            time.sleep(0.02)
+            time.sleep(0.002)
         raise Trouble(f"{self.name} was not ready within {limit} s ({url}):\n{tail(self.log)}")
 
     def stop(self, grace=10):
@@ -93,10 +93,11 @@ class OpenClaw:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         return {**kept, "OPENCLAW_HOME": str(self.home)}
 
-    def start(self, files):
+    def start(self, files, *options):
+        """Serves; the seconds it took until everything in `files` was served."""
         arguments = [
             self.binary, "serve", "--gateway", f"127.0.0.1:{self.gateway_port}", "--control", f"127.0.0.1:{self.control_port}",
-            "--home", str(self.home),
+            "--stop-servers", *options,
         ]
         for file in files:
             arguments += ["--apply", str(file)]
@@ -107,7 +108,11 @@ class OpenClaw:
 
     def stop(self):
         if self.process:
-            self.process.stop()
+            self.process.stop(grace=20)  # it stops the model servers that it started
+
+    def token(self):
+        """What its control API asks for; the command line finds it in the home by itself."""
+        return (self.home / "admin.token").read_text().strip()
 
     def run(self, *arguments, check=True):
         """Runs a command; its standard output as text."""
