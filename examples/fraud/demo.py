@@ -33,7 +33,7 @@ IN_WORDS = {
     "reordered": "features in the wrong order: fast, no errors, poor answers",
     "leaking": "slow, and fails now and then, once its first requests are over",
 }
-FINAL = {"promoted", "rolled_back", "failed"}
+FINAL = {"promoted", "rolled_back", "failed", "finished"}
 RATE = 60
 RELEASE_LIMIT = 240
 
@@ -158,21 +158,11 @@ class Demo:
     def row(self, name, version, status):
         # A rolled back version answers no more: everything it ever answered counts. A promoted one goes on.
         tally = status["tally"] if status["state"] == "promoted" else self.traffic.tally(version)
-        seconds = f"{status['decided_at'] - tally.first:.0f}" if tally.first else "-"
         return {
-            "version": version, "verdict": status["state"].replace("_", " "), "why": self.reason(status), "requests": tally.requests,
-            "bad": tally.bad, "seconds": seconds, "truth": TRUTH[self.truth[version]],
+            "version": version, "verdict": status["state"].replace("_", " "), "why": status.get("because") or "?",
+            "requests": tally.requests, "bad": tally.bad,
+            "seconds": f"{status['decided_at'] - tally.first:.0f}" if tally.first else "-", "truth": TRUTH[self.truth[version]],
         }
-
-    def reason(self, status):
-        """The gates that decided, in their own words."""
-        verdicts = status.get("verdicts", [])
-        failed = [verdict for verdict in verdicts if verdict["outcome"] == "fail"]
-        if failed:
-            return f"{failed[0]['gate']}: {failed[0]['reason']}"
-        if status["state"] == "promoted":
-            return f"all {len(verdicts)} gates passed"
-        return status.get("reason") or status.get("why") or "see release explain"
 
     # The end
 

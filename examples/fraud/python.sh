@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the Python that trains and serves: FRAUD_PYTHON, or the .venv of the nearest folder above that has one.
-[ -n "$FRAUD_PYTHON" ] && { echo "$FRAUD_PYTHON"; exit; }
-folder=$(cd "$(dirname "$0")" && pwd)
+# Prints the Python that trains and serves: that of the .venv in the nearest folder above
+# (A build runs in a copy of the model's folder; OPENCLAW_MODEL_DIR says where the model itself stands.)
+folder=${OPENCLAW_MODEL_DIR:-$(cd "$(dirname "$0")" && pwd)}
 while [ "$folder" != / ]; do
     [ -x "$folder/.venv/bin/python" ] && { echo "$folder/.venv/bin/python"; exit; }
     folder=$(dirname "$folder")
