@@ -97,7 +97,7 @@ let rooms: [Target] = [
         "GatewayTests",
         ["CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"]),
     tests("ControlPlaneTests", ["ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "SQL", "Sockets", "YAML"]),
-    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON"]),
+    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(
         "Simulation",
         ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry", "YAML"]
