@@ -1,5 +1,4 @@
 import Arguments
-import Telemetry
 
 /// `openclaw release status NAME [--watch]`
 enum ReleaseStatus {
@@ -14,6 +13,6 @@ enum ReleaseStatus {
             return
         }
         let status = try await APIClient(invocation).get("/api/v1/releases/\(APIClient.segment(name))")
-        Output(invocation).show(status) { style in ReleaseScreen.text(status, style, now: .now()) }
+        Output(invocation).show(status) { style in ReleaseScreen.text(status, style) }
     }
 }
