@@ -69,6 +69,9 @@ let house: [Target] = [
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),
+    .executableTarget(
+        name: "openclaw-validate", dependencies: ["JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry"],
+        path: "Benchmarks/Validate", swiftSettings: settings),
 ]
 
 let rooms: [Target] = [
@@ -108,7 +111,10 @@ let rooms: [Target] = [
 
 let package = Package(
     name: "openclaw",
-    products: [.executable(name: "openclaw", targets: ["openclaw"])],
+    products: [
+        .executable(name: "openclaw", targets: ["openclaw"]),
+        .executable(name: "openclaw-validate", targets: ["openclaw-validate"]),
+    ],
     targets: doors + groundFloor + house + rooms,
     cLanguageStandard: .c2x,
     cxxLanguageStandard: .cxx17

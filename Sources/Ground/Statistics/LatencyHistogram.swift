@@ -4,7 +4,7 @@ import Glibc
 /// Fixed size (about 9 KB), mergeable, no allocation after `init` while it is not shared. Values are microseconds.
 ///
 /// Bin `i` counts the values in (gamma^(i-1), gamma^i]; bin 0 counts 1; zero has a counter of its own.
-public struct LatencyHistogram: Sendable, Equatable {
+public struct LatencyHistogram: Sendable, Equatable, Codable {
     /// What a quantile may be off by, relative to the true one.
     public static let relativeError = 0.01
 

@@ -1,8 +1,4 @@
-public import Faults
 public import JSON
-public import Outcomes
-public import Routing
-public import YAML
 
 /// One declared limit on one measure of the candidate.
 public struct Gate: Sendable, Equatable, Codable {
@@ -23,54 +19,87 @@ public struct Gate: Sendable, Equatable, Codable {
     /// The line it was declared on.
     public var line: Int
 
+    public init(_ measure: Measure, limit: Double, line: Int = 0) {
+        (self.measure, self.limit, self.line) = (measure, limit, line)
+    }
+
     public var name: String { measure.rawValue }
     /// `ms`, `fraction`, `score` or `ratio`.
-    public var unit: String { preconditionFailure("contract") }
-
-    /// Reads the `gates:` mapping strictly (unknown names are refused with the closest known one).
-    public static func gates(_ node: YAMLNode) throws(Fault) -> [Gate] { preconditionFailure("contract") }
-    /// `openclaw release gates`: each gate's name, unit, direction, default and a sentence.
-    public static var catalogue: JSONValue { preconditionFailure("contract") }
+    public var unit: String { measure.unit }
 }
 
-/// What a gate saw: sufficient statistics and what they say now. Codable: it is what the ledger records.
-public struct Evidence: Sendable, Equatable, Codable {
-    public var seen: Double?
-    public var lower: Double?
-    public var upper: Double?
-    /// Samples (requests, labels or units) behind it.
-    public var samples: Int64
-    /// log wealth against "the gate holds" (grows when it is broken) and against "it is broken" (grows when it holds).
-    public var logWealthAgainstGood: Double
-    public var logWealthAgainstBad: Double
-    /// The sufficient statistics themselves, by name.
-    public var statistics: [String: Double]
+extension Gate.Measure {
+    public var unit: String {
+        switch self {
+        case .p50Latency, .p95Latency, .p99Latency: "ms"
+        case .errorRate, .coverage: "fraction"
+        case .quality: "score"
+        case .errorRateIncrease, .p95Increase: "ratio"
+        }
+    }
+
+    /// Whether the limit is the least or the most that is allowed.
+    var isAtLeast: Bool {
+        switch self {
+        case .quality, .coverage: true
+        case .p50Latency, .p95Latency, .p99Latency, .errorRate, .errorRateIncrease, .p95Increase: false
+        }
+    }
+
+    /// Coverage is a count, not a measurement: it takes no part of the error budget.
+    var isStatistical: Bool { self != .coverage }
+
+    /// Of latencies, the share that may be slower than the limit: "p95 <= L" is "at most 5 % are slower than L".
+    var slowShare: Double? {
+        switch self {
+        case .p50Latency: 0.5
+        case .p95Latency, .p95Increase: 0.05
+        case .p99Latency: 0.01
+        case .errorRate, .quality, .coverage, .errorRateIncrease: nil
+        }
+    }
+
+    /// What a person is told of it, by `release gates`.
+    var sentence: String {
+        switch self {
+        case .p50Latency: "Half of the candidate's answers take at most this long. Errors are left out, time-outs count as slow."
+        case .p95Latency: "95 % of the candidate's answers take at most this long. Errors are left out, time-outs count as slow."
+        case .p99Latency: "99 % of the candidate's answers take at most this long. Errors are left out, time-outs count as slow."
+        case .errorRate:
+            "The share of the candidate's answers that are errors: 5xx, 408, 429, unreachable, timed out, broken. A bare number is in percent. Client faults (4xx) count neither as errors nor as answers."
+        case .quality:
+            "The mean of the model's quality metric (`quality.metric`, values from 0 to 1) over the candidate's labelled answers."
+        case .coverage: "The share of the route's requests that the candidate answered while the release ran. Judged at promotion."
+        case .errorRateIncrease:
+            "How many times as often as the stable version the candidate may fail, on the same traffic. Rates proven below 0.1 % pass: there is nothing left to compare."
+        case .p95Increase: "How many times the stable version's p95 the candidate's p95 may be, on the same traffic."
+        }
+    }
+
+    var example: String {
+        switch self {
+        case .p50Latency: "50"
+        case .p95Latency: "250"
+        case .p99Latency: "1s"
+        case .errorRate: "0.5"
+        case .quality: "0.92"
+        case .coverage: "5%"
+        case .errorRateIncrease: "2x"
+        case .p95Increase: "10%"
+        }
+    }
 }
 
-public enum VerdictOutcome: String, Sendable, Codable { case pass, fail, undecided }
-
-public struct Verdict: Sendable, Equatable, Codable {
-    public var gate: String
-    public var limit: Double
-    public var unit: String
-    public var outcome: VerdictOutcome
-    public var evidence: Evidence
-    /// One sentence for a person: "0.532 [0.41, 0.64] over 141 labelled answers is below 0.85".
-    public var reason: String
-}
-
-/// All gates of one release over one candidate and one stable variant: observations in, verdicts out. A failure is sticky.
-/// Pure: the same observations in the same order give the same verdicts on every machine.
-public struct GateBoard: Sendable {
-    public init(gates: [Gate], qualityMetric: String?, candidate: VariantID, stable: VariantID) { preconditionFailure("contract") }
-
-    /// `since`: observations of a variant exposed under an earlier release do not count; the caller filters by cursor.
-    public mutating func observe(_ observation: Observation) { preconditionFailure("contract") }
-
-    /// Where a gate is evaluated. In the order the gates were declared. `canaryShare` in basis points, for coverage.
-    public func verdicts() -> [Verdict] { preconditionFailure("contract") }
-
-    /// Requests the candidate has answered, for `min_samples` of a step.
-    public var candidateRequests: Int64 { preconditionFailure("contract") }
-    public var candidateScores: Int64 { preconditionFailure("contract") }
+extension Gate {
+    /// `openclaw release gates`: each gate's name, unit, direction, default (none is on unless declared), example and a sentence.
+    public static var catalogue: JSONValue {
+        .array(
+            Measure.allCases.map { measure in
+                [
+                    "name": .string(measure.rawValue), "unit": .string(measure.unit),
+                    "direction": measure.isAtLeast ? "at least" : "at most", "default": nil,
+                    "example": .string(measure.example), "meaning": .string(measure.sentence),
+                ]
+            })
+    }
 }

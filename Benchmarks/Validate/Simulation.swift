@@ -1,0 +1,57 @@
+import Glibc
+import Outcomes
+import Releases
+
+/// Runs every scenario as often as asked, on all cores. Each run has its own seed, so that the table depends on `--seed` and
+/// `--runs` alone.
+struct Simulation: Sendable {
+    let options: Options
+
+    func rows() async -> [Row] {
+        var rows: [Row] = []
+        for (place, scenario) in Scenario.all.enumerated() where options.only.isEmpty || scenario.name.contains(options.only) {
+            let started = ContinuousClock.now
+            let results = await results(of: scenario, place: place)
+            rows += scenario.questions.map { row(scenario, $0, results) }
+            guard isatty(2) == 1 else { continue }
+            progress("\(place + 1) of \(Scenario.all.count)  \(scenario.name)  \(ContinuousClock.now - started)\n")
+        }
+        return rows
+    }
+
+    private func results(of scenario: Scenario, place: Int) async -> [RunResult] {
+        let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        let runs = options.runs
+        let seed = options.seed &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(place) << 40
+        return await withTaskGroup(of: [RunResult].self) { group in
+            for core in 0..<cores {
+                group.addTask { stride(from: core, to: runs, by: cores).map { scenario.run(seed: seed &+ UInt64($0)) } }
+            }
+            var all: [RunResult] = []
+            for await part in group { all += part }
+            return all
+        }
+    }
+
+    private func row(_ scenario: Scenario, _ question: Scenario.Question, _ results: [RunResult]) -> Row {
+        switch question {
+        case .falseAlarms(let promise):
+            let failed = results.filter { $0.failed != nil }.count
+            return Row.rate(scenario.name, "fails", happened: failed, of: results.count, promise: promise)
+        case .falsePasses(let promise):
+            let passed = results.filter { $0.passed != nil }.count
+            return Row.rate(scenario.name, "passes", happened: passed, of: results.count, promise: promise)
+        case .detection(let wald, let isRoute, let promise):
+            let times = results.compactMap { $0.failed.map { isRoute ? Double($0.route) : Double($0.candidate) } }
+            return Row.multiple(scenario.name, "median to fail", samples: times, runs: results.count, wald: wald, promise: promise)
+        case .acceptance(let wald, let isRoute, let promise):
+            let times = results.compactMap { $0.passed.map { isRoute ? Double($0.route) : Double($0.candidate) } }
+            return Row.multiple(scenario.name, "median to pass", samples: times, runs: results.count, wald: wald, promise: promise)
+        }
+    }
+
+    private func progress(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,19 @@
+import Glibc
+import JSON
+
+// `make validate`: the gates' promises, checked by simulating whole releases through the product's own GateBoard.
+
+let options = Options(Array(CommandLine.arguments.dropFirst()))
+let rows = await Simulation(options: options).rows()
+if options.isJSON {
+    let document: JSONValue = [
+        "seed": .string(String(options.seed)), "runs": .integer(Int64(options.runs)), "rows": .array(rows.map(\.json)),
+        "ok": .bool(rows.allSatisfy(\.isKept)),
+    ]
+    print(document.prettyText)
+} else {
+    print(Table(rows: rows).text)
+    let missed = rows.filter { !$0.isKept }.count
+    print(missed == 0 ? "all promises kept, seed \(options.seed)" : "\(missed) promises missed, seed \(options.seed)")
+}
+exit(rows.allSatisfy(\.isKept) ? 0 : 1)

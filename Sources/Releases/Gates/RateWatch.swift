@@ -1,0 +1,88 @@
+import Glibc
+import Outcomes
+import Statistics
+
+/// Watches the share of answers that hit: errors, or answers slower than a limit.
+struct RateWatch: Sendable, Codable {
+    enum Subject: Sendable, Equatable, Codable {
+        case errors
+        case slower(thanMicroseconds: UInt32)
+    }
+
+    let place: Int
+    let subject: Subject
+    let test: RateTest
+    private(set) var counts = ClusteredRate()
+    private var schedule = LookSchedule()
+
+    init?(_ gate: Gate, at place: Int) {
+        switch gate.measure {
+        case .errorRate: (subject, test) = (.errors, RateTest(limit: gate.limit))
+        case .p50Latency, .p95Latency, .p99Latency:
+            guard let share = gate.measure.slowShare else { return nil }
+            subject = .slower(thanMicroseconds: UInt32(clamping: Int64(gate.limit * 1_000)))
+            test = RateTest(limit: share)
+        case .quality, .coverage, .errorRateIncrease, .p95Increase: return nil
+        }
+        self.place = place
+    }
+
+    /// Takes one answer of the candidate; true when the limit is now proven broken.
+    mutating func observe(_ exposure: Exposure, failAt threshold: Double) -> Bool {
+        guard let hit = subject.hit(exposure) else { return false }
+        counts.add(unit: exposure.unit, hit: hit)
+        // Only a hit can raise the wealth against "good".
+        guard hit, schedule.isDue(counts.hits) else { return false }
+        let wealth = logWealthAgainstGood
+        schedule.looked(at: counts.hits, wealthMissing: threshold - wealth, gainMax: -log(test.limit))
+        return wealth >= threshold
+    }
+
+    var logWealthAgainstGood: Double {
+        let effect = counts.designEffect(at: test.limit)
+        return test.logWealthAbove(hits: Double(counts.hits) / effect, of: Double(counts.samples) / effect)
+    }
+
+    var logWealthAgainstBad: Double {
+        let effect = counts.cautiousDesignEffect(at: test.limit)
+        return test.logWealthBelow(hits: Double(counts.hits) / effect, of: Double(counts.samples) / effect)
+    }
+}
+
+extension RateWatch.Subject {
+    /// Whether an answer is a hit; nil when it says nothing of the version.
+    func hit(_ exposure: Exposure) -> Bool? {
+        switch self {
+        case .errors: exposure.kind == .clientFault ? nil : exposure.kind.isError
+        case .slower(let limit): exposure.latency.map { $0 > limit }
+        }
+    }
+}
+
+extension Exposure {
+    /// The latency as gates judge it: that of a success; a time-out is slower than anything; other errors, and answers that
+    /// were the client's fault, are no measurement (a fast refusal must not make a version look fast).
+    var latency: UInt32? {
+        switch kind {
+        case .success: latencyMicroseconds
+        case .timedOut: .max
+        case .clientFault, .upstreamError, .unreachable, .brokenAnswer: nil
+        }
+    }
+}
+
+/// When the wealth against "good" is worth computing again: never so late that a crossing could be missed by more than 2 %
+/// of the hits, and not while no possible run of hits could have crossed. A function of the counts alone, so that a failure
+/// does not depend on when somebody asked for verdicts.
+struct LookSchedule: Sendable, Codable {
+    private var next: Int64 = 1
+
+    func isDue(_ hits: Int64) -> Bool { hits >= next }
+
+    /// `gainMax`: the most that one hit can add to the log wealth.
+    mutating func looked(at hits: Int64, wealthMissing: Double, gainMax: Double) {
+        let needed = Int64(max(0, min(wealthMissing / gainMax, 1e9)))
+        // Counts of repeated units may change their weight, so the skip is never over an eighth of what was seen.
+        next = hits + max(1, hits / 64, min(needed, hits / 8))
+    }
+}
