@@ -49,7 +49,7 @@ let house: [Target] = [
     module("Ledger", ["COpenSSL", "Faults", "JSON", "SQL", "Telemetry"]),
     module("Registry", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
     module("Routing", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
-    module("Outcomes", ["CLinux", "Faults", "JSON", "Routing", "SQL", "Statistics", "Telemetry"]),
+    module("Outcomes", ["Faults", "JSON", "Routing", "SQL", "Telemetry"]),
     module(
         "Releases",
         ["Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
@@ -86,7 +86,7 @@ let rooms: [Target] = [
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "YAML"]),
     tests("RoutingTests", ["Faults", "JSON", "Ledger", "Routing", "Statistics", "YAML"]),
-    tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Telemetry"]),
+    tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry"]),
     tests("GatesTests", ["Faults", "JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry", "YAML"]),
     tests(
         "ReleasesTests",
@@ -100,7 +100,7 @@ let rooms: [Target] = [
         "GatewayTests",
         ["CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"]),
     tests("ControlPlaneTests", ["ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "SQL", "Sockets", "YAML"]),
-    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON"]),
+    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(
         "Simulation",
         ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry", "YAML"]

@@ -1,30 +1,6 @@
 public import Routing
 public import Telemetry
 
-/// A request's name: 128 bits, printed as 32 hex digits (`X-OpenClaw-Request-Id`). The gateway instance, the loop and the
-/// loop's sequence number stand in it, so that feedback finds its exposure by arithmetic, without an index.
-public struct RequestID: Hashable, Sendable, CustomStringConvertible {
-    public let instance: UInt32  // one life of one gateway; random
-    public let loop: UInt8
-    public let sequence: UInt64  // 40 bits
-    public let nonce: UInt64  // 48 random bits: a request id cannot be guessed from another
-
-    public init(instance: UInt32, loop: UInt8, sequence: UInt64, nonce: UInt64) {
-        (self.instance, self.loop, self.sequence, self.nonce) = (instance, loop, sequence, nonce)
-    }
-    public init?(_ text: String) { preconditionFailure("contract") }
-    public var description: String { preconditionFailure("contract") }
-}
-
-/// How an answer ended, as gates count it. Client faults (4xx, a client that went away) are neither success nor error of a version.
-public enum AnswerKind: UInt8, Sendable, Codable {
-    case success  // 1xx-3xx
-    case clientFault  // 4xx but 408 and 429 of the upstream, or the client went away
-    case upstreamError  // 5xx, 408, 429
-    case unreachable, timedOut, brokenAnswer
-    public var isError: Bool { self != .success && self != .clientFault }
-}
-
 /// A unit saw a variant. Fixed size, trivially copyable: the gateway's ring and the segment files hold these.
 public struct Exposure: Sendable, Equatable {
     public var request: RequestID
@@ -50,4 +26,13 @@ public struct Exposure: Sendable, Equatable {
             (request, route, variant, kind, status, propensity, unit, tablePosition, at)
         (self.latencyMicroseconds, self.bytesIn, self.bytesOut) = (latencyMicroseconds, bytesIn, bytesOut)
     }
+}
+
+/// How an answer ended, as gates count it. Client faults (4xx, a client that went away) are neither success nor error of a version.
+public enum AnswerKind: UInt8, Sendable, Codable {
+    case success  // 1xx-3xx
+    case clientFault  // 4xx but 408 and 429 of the upstream, or the client went away
+    case upstreamError  // 5xx, 408, 429
+    case unreachable, timedOut, brokenAnswer
+    public var isError: Bool { self != .success && self != .clientFault }
 }

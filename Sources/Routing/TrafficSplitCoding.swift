@@ -1,3 +1,5 @@
+import Ledger
+
 /// How a split is written: the salt in hex, the variants that own something, and per bucket the index of its owner in as few
 /// bits as that needs (1 for two variants), in base64. Two variants take 1.7 kB, one variant nothing.
 extension TrafficSplit: Codable {
@@ -69,51 +71,4 @@ enum Hex {
         text.utf8.count == 16 && text.utf8.allSatisfy { isDigit($0) } ? UInt64(text, radix: 16) : nil
     }
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte) }
-}
-
-/// RFC 4648 base64 with padding.
-enum Base64 {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    static func text(of bytes: [UInt8]) -> String {
-        var out: [UInt8] = []
-        out.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var word: UInt32 = 0
-            for byte in group { word = word << 8 | UInt32(byte) }
-            word <<= 8 * UInt32(3 - group.count)
-            for place in 0..<4 {
-                out.append(place <= group.count ? alphabet[Int(word >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: out, as: UTF8.self)
-    }
-
-    /// Nil when it is not exactly what `text(of:)` writes.
-    static func bytes(of text: String) -> [UInt8]? {
-        let characters = Array(text.utf8)
-        guard characters.count % 4 == 0 else { return nil }
-        var valueOf = [UInt8](repeating: 0xff, count: 256)
-        for (value, character) in alphabet.enumerated() { valueOf[Int(character)] = UInt8(value) }
-        let padding = characters.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-        guard padding <= 2 else { return nil }
-        var (out, word): ([UInt8], UInt32) = ([], 0)
-        out.reserveCapacity(characters.count / 4 * 3)
-        for (place, character) in characters.dropLast(padding).enumerated() {
-            let value = valueOf[Int(character)]
-            guard value != 0xff else { return nil }
-            word = word << 6 | UInt32(value)
-            if place % 4 == 3 {
-                out += [UInt8(word >> 16 & 0xff), UInt8(word >> 8 & 0xff), UInt8(word & 0xff)]
-                word = 0
-            }
-        }
-        switch padding {
-        case 1: out += [UInt8(word >> 10 & 0xff), UInt8(word >> 2 & 0xff)]
-        case 2: out += [UInt8(word >> 4 & 0xff)]
-        default: break
-        }
-        return out
-    }
 }

@@ -35,10 +35,10 @@ final class Rehearsal: Sendable {
                     "route set", summary: "move shares",
                     parameters: [.operands("SHARE", "v11=80%"), .operand("NAME", "the route")]
                 ) { [self] call in note("set \(call.operand("NAME")) \(call.values("SHARE"))") },
-                Command("route show", summary: "one route", parameters: [.operand("NAME", "the route", required: false)]) {
-                    [self] call in
-                    note("show \(call.value("NAME") ?? "all")")
-                },
+                Command(
+                    "route show", summary: "one route",
+                    parameters: [.operand("NAME", "the route", required: false), .option("o", "FILE", "where to", repeats: true)]
+                ) { [self] call in note("show \(([call.value("NAME") ?? "all"] + call.values("o")).joined(separator: " "))") },
                 Command("serve", summary: "run both planes") { _ in throw Fault(.unavailable, what: "a", why: "b", fix: "c") },
                 Command("verify", summary: "check") { _ in throw SilentExit(code: 1) },
             ],
@@ -68,7 +68,8 @@ final class Rehearsal: Sendable {
         (["--json", "release", "list"], "list true"), (["release", "--json", "list"], "list true"),
         (["--server", "http://h", "release", "list"], "list false"),
         (["route", "set", "a=1", "b=2", "fraud"], "set fraud [\"a=1\", \"b=2\"]"),
-        (["route", "show"], "show all"), (["route", "show", "fraud"], "show fraud"),
+        (["route", "show"], "show all"), (["route", "show", "-o", "a", "-o=b"], "show all a b"),
+        (["route", "show", "fraud"], "show fraud"),
     ])
     func `a command gets what was typed`(words: [String], call: String) async {
         let (code, out, error) = await rehearsal.run(words)

@@ -1,6 +1,7 @@
 import Arguments
 import Faults
 import JSON
+import Telemetry
 
 /// What the verbs that conduct a release have in common: one request, and how the release stands after it.
 enum ReleaseAction {
@@ -18,6 +19,6 @@ enum ReleaseAction {
     }
 
     static func show(_ status: JSONValue, _ invocation: Invocation) {
-        Output(invocation).show(status) { style in ReleaseScreen.text(status, style) }
+        Output(invocation).show(status) { style in ReleaseScreen.text(status, style, now: .now()) }
     }
 }

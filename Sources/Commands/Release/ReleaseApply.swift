@@ -1,5 +1,6 @@
 import Arguments
 import JSON
+import Telemetry
 
 /// `openclaw release apply FILE [--watch]`
 enum ReleaseApply {
@@ -15,6 +16,8 @@ enum ReleaseApply {
             return
         }
         let document = releases.count == 1 ? releases[0] : answer
-        Output(invocation).show(document) { style in releases.map { ReleaseScreen.text($0, style) }.joined(separator: "\n\n") }
+        Output(invocation).show(document) { style in
+            releases.map { ReleaseScreen.text($0, style, now: .now()) }.joined(separator: "\n\n")
+        }
     }
 }

@@ -12,5 +12,29 @@ enum ReleaseExplain {
         Output(invocation).show(explanation) { style in text(explanation, style) }
     }
 
-    static func text(_ explanation: JSONValue, _ style: Style) -> String { explanation.prettyText }
+    static func text(_ explanation: JSONValue, _ style: Style) -> String {
+        var lines = [style.strong(explanation["summary"]?.stringValue ?? "")]
+        if let because = explanation["because"]?.stringValue { lines.append("  because  \(because)") }
+        let others = (explanation["others"]?.arrayValue ?? []).compactMap(\.stringValue)
+        if !others.isEmpty { lines.append("  others   \(others.joined(separator: ", "))") }
+        if let users = explanation["users"]?["text"]?.stringValue { lines.append("  users    \(users)") }
+        if let wouldHave = explanation["would_have"]?.stringValue, !wouldHave.isEmpty { lines.append("  \(wouldHave)") }
+        lines += decisions(explanation["decisions"]?.arrayValue ?? [], style)
+        if let proof = explanation["proof"]?.stringValue { lines.append("  proof    \(proof)") }
+        return lines.joined(separator: "\n")
+    }
+
+    /// Each decision on the way, with the ledger entry that proves it and what would have changed it.
+    private static func decisions(_ decisions: [JSONValue], _ style: Style) -> [String] {
+        guard !decisions.isEmpty else { return [] }
+        var table = Table(["entry", "when", "decision", "because", "what would have changed it"], indent: 2)
+        for decision in decisions {
+            table.add([
+                decision["entry"]?.integerValue.map { "\($0)" } ?? "", Figures.moment(decision["at"]?.stringValue ?? ""),
+                decision["what"]?.stringValue ?? "", decision["because"]?.stringValue ?? "",
+                decision["would_have"]?.stringValue ?? "",
+            ])
+        }
+        return [table.text(style)]
+    }
 }

@@ -9,9 +9,9 @@ enum ReleaseGates {
     }
 
     static func text(_ answer: JSONValue, _ style: Style) -> String {
-        var table = Table(["gate", "unit", "what it says"])
+        var table = Table(["gate", "for example", "what it says"])
         for gate in answer["gates"]?.arrayValue ?? [] {
-            table.add([gate["name"]?.stringValue ?? "", gate["unit"]?.stringValue ?? "", gate["about"]?.stringValue ?? ""])
+            table.add([gate["name"]?.stringValue ?? "", gate["example"]?.stringValue ?? "", gate["meaning"]?.stringValue ?? ""])
         }
         return table.text(style)
     }

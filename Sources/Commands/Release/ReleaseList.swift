@@ -13,15 +13,23 @@ enum ReleaseList {
         guard !releases.isEmpty else { return "no releases yet\nnext: openclaw release apply FILE" }
         var table = Table(["release", "route", "state", "stage", "share"])
         for release in releases {
-            let state = release["state"]?.stringValue ?? ""
-            let word = state.replacing("_", with: " ") + (release["baking"]?.boolValue == true ? ", baking" : "")
             table.add([
-                ReleaseScreen.name(release), release["route"]?.stringValue ?? "",
-                state == "promoted"
-                    ? style.good(word) : ["rolled_back", "failed"].contains(state) ? style.bad(word) : style.open(word),
-                release["stage"]?.stringValue ?? "", release["share"]?.numberValue.map(Figures.share) ?? "",
+                ReleaseScreen.name(release), release["route"]?.stringValue ?? "", state(release, style),
+                ReleaseScreen.isDecided(release) ? "" : release["stage"]?.stringValue ?? "",
+                release["share"]?.numberValue.map(Figures.share) ?? "",
             ])
         }
         return table.text(style)
+    }
+
+    /// `rolled back`, `promoted, still watched`, in the colour of what it means.
+    static func state(_ release: JSONValue, _ style: Style) -> String {
+        let state = release["state"]?.stringValue ?? ""
+        let word = state.replacing("_", with: " ") + (release["baking"]?.boolValue == true ? ", still watched" : "")
+        switch state {
+        case "promoted": return style.good(word)
+        case "rolled_back", "failed": return style.bad(word)
+        default: return style.open(word)
+        }
     }
 }

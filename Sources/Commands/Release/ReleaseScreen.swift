@@ -3,8 +3,9 @@ import Telemetry
 
 /// How a release is shown: the verdict first, the evidence beside it, the next command last.
 enum ReleaseScreen {
-    static func text(_ status: JSONValue, _ style: Style) -> String {
-        var lines = [head(status, style)]
+    /// `now` is what the running time is counted to.
+    static func text(_ status: JSONValue, _ style: Style, now: Timestamp) -> String {
+        var lines = [head(status, style, now)]
         if let because = because(status) { lines.append("  because  \(because)") }
         let stages = stages(status, style)
         if !stages.isEmpty { lines.append("  stages   \(stages)") }
@@ -20,61 +21,66 @@ enum ReleaseScreen {
         let verdicts = (status["verdicts"]?.arrayValue ?? []).map {
             "\($0["gate"]?.stringValue ?? "") \($0["outcome"]?.stringValue ?? "")"
         }
-        return ([name(status), standing(status)] + verdicts).joined(separator: "  ")
+        return ([name(status)] + standing(status, .plain) + verdicts).joined(separator: "  ")
     }
 
     /// Decided for good or bad: nothing more will happen but the bake.
     static func isDecided(_ status: JSONValue) -> Bool {
-        ["promoted", "rolled_back", "failed"].contains(status["state"]?.stringValue ?? "")
+        ["promoted", "rolled_back", "failed", "finished"].contains(status["state"]?.stringValue ?? "")
     }
 
     // MARK: Parts
 
     static func name(_ status: JSONValue) -> String { status["name"]?.stringValue ?? "" }
 
-    private static func head(_ status: JSONValue, _ style: Style) -> String {
+    private static func head(_ status: JSONValue, _ style: Style, _ now: Timestamp) -> String {
         let model = status["model"]?.stringValue ?? ""
         let version = status["version"]?.stringValue ?? ""
         let route = status["route"]?.stringValue.map { " on route \($0)" } ?? ""
         let subject = "\(style.strong("\(model) \(version)"))\(route)"
         let width = max(53, Table.width(subject) + 3)
-        return subject + String(repeating: " ", count: width - Table.width(subject)) + standing(status, style)
+        let standing = (standing(status, style) + [elapsed(status, now)].compactMap(\.self)).joined(separator: "   ")
+        return subject + String(repeating: " ", count: width - Table.width(subject)) + standing
     }
 
-    /// `stage monitor_metrics   share 25 %   3 m 12 s`, or how it ended.
-    private static func standing(_ status: JSONValue, _ style: Style = .plain) -> String {
+    /// `stage monitor_metrics`, `share 25 %`, or how it ended.
+    private static func standing(_ status: JSONValue, _ style: Style) -> [String] {
         var parts: [String] = []
-        let state = status["state"]?.stringValue ?? ""
-        switch state {
-        case "promoted":
-            parts.append(status["baking"]?.boolValue == true ? "\(style.good("promoted")), baking" : style.good("promoted"))
+        switch status["state"]?.stringValue ?? "" {
+        case "promoted": parts.append(style.good("promoted") + (status["baking"]?.boolValue == true ? ", still watched" : ""))
         case "rolled_back": parts.append(style.bad("rolled back"))
         case "failed": parts.append(style.bad("failed"))
-        default:
+        case let state:
             if state != "running" { parts.append(style.open(state)) }
-            if let stage = status["stage"]?.stringValue { parts.append("stage \(stage)") }
+            if let stage = status["stage"]?.stringValue, stage != "done" { parts.append("stage \(stage)") }
+            if let share = status["share"]?.numberValue { parts.append("share \(Figures.share(share))") }
         }
-        if let share = status["share"]?.numberValue, state != "rolled_back" { parts.append("share \(Figures.share(share))") }
-        if let elapsed = status["elapsed_ms"]?.integerValue { parts.append(Figures.duration(.milliseconds(elapsed))) }
-        return parts.joined(separator: "   ")
+        return parts
+    }
+
+    /// From its start to its end, or to now.
+    private static func elapsed(_ status: JSONValue, _ now: Timestamp) -> String? {
+        guard let start = status["started_at"]?.stringValue.flatMap(Timestamp.init(rfc3339:)) else { return nil }
+        let end = status["ended_at"]?.stringValue.flatMap(Timestamp.init(rfc3339:)) ?? now
+        return Figures.duration(max(.zero, end - start))
     }
 
     private static func because(_ status: JSONValue) -> String? {
-        status["because"]?.stringValue ?? status["question"]?.stringValue
-            ?? status["queued_behind"]?.stringValue.map { "\($0) has the route" }
+        status["question"]?.stringValue ?? status["because"]?.stringValue
+            ?? status["queued_behind"]?.stringValue.map { "\($0) has the route; this one follows" }
     }
 
     /// `build_artifact ok  smoke_test ok (40 requests, 0 regressions)  canary_deploy 1 % ok, 5 % ok, 25 % now`
     private static func stages(_ status: JSONValue, _ style: Style) -> String {
         (status["stages"]?.arrayValue ?? []).map { stage in
-            let note = stage["note"]?.stringValue.map { " \($0)" } ?? ""
             let name = stage["name"]?.stringValue ?? ""
+            let note = stage["note"]?.stringValue
             switch stage["state"]?.stringValue {
-            case "done": return "\(name) \(style.good("ok"))\(note)"
-            case "running": return "\(name)\(note.isEmpty ? " now" : note)"
-            case "failed": return "\(name) \(style.bad("failed"))\(note)"
+            case "done": return "\(name) \(style.good("ok"))\(note.map { " (\($0))" } ?? "")"
+            case "running": return "\(name) \(note ?? "now")"
+            case "failed": return "\(name) \(style.bad("failed"))\(note.map { " (\($0))" } ?? "")"
             case "idle": return style.faint("\(name) nothing to do")
-            default: return style.faint("\(name)\(note)")
+            default: return style.faint(name)
             }
         }.joined(separator: "  ")
     }
@@ -84,12 +90,11 @@ enum ReleaseScreen {
         var table = Table(["gate", "limit", "seen (95 % always-valid)", "n", "verdict"], indent: 2)
         for verdict in verdicts {
             let unit = verdict["unit"]?.stringValue ?? ""
-            let evidence = verdict["evidence"]
-            let interval = Figures.interval(evidence?["lower"]?.numberValue, evidence?["upper"]?.numberValue, unit: unit)
-            let seen = evidence?["seen"]?.numberValue.map { Figures.value($0, unit: unit) } ?? "nothing yet"
+            let interval = Figures.interval(verdict["lower"]?.numberValue, verdict["upper"]?.numberValue, unit: unit)
+            let seen = verdict["seen"]?.numberValue.map { Figures.value($0, unit: unit) } ?? "nothing yet"
             table.add([
                 verdict["gate"]?.stringValue ?? "", verdict["limit"]?.numberValue.map { Figures.value($0, unit: unit) } ?? "",
-                interval.isEmpty ? seen : "\(seen)  \(interval)", Figures.count(evidence?["samples"]?.integerValue ?? 0),
+                interval.isEmpty ? seen : "\(seen)  \(interval)", Figures.count(verdict["samples"]?.integerValue ?? 0),
                 outcome(verdict, style),
             ])
         }
@@ -100,32 +105,25 @@ enum ReleaseScreen {
         switch verdict["outcome"]?.stringValue {
         case "pass": style.good("pass")
         case "fail": style.bad("fail")
-        default: style.open("undecided") + (verdict["needs"]?.stringValue.map { ": \($0)" } ?? "")
+        default: style.open("undecided") + (verdict["reason"]?.stringValue.map { ": \($0)" } ?? "")
         }
     }
 
     private static func remarks(_ status: JSONValue, _ style: Style) -> [String] {
-        var remarks = (status["notes"]?.arrayValue ?? []).compactMap(\.stringValue)
+        var remarks: [String] = []
         if let trouble = status["trouble"], let what = trouble["what"]?.stringValue {
-            remarks.append("trouble: \(what)\(trouble["why"]?.stringValue.map { " (\($0))" } ?? "")")
+            remarks.append("trouble  \(what)\(trouble["why"]?.stringValue.map { " (\($0))" } ?? "")")
+            if let fix = trouble["fix"]?.stringValue { remarks.append("fix      \(fix)") }
         }
         if !isDecided(status), !(status["verdicts"]?.arrayValue ?? []).isEmpty {
-            remarks.append("a step goes on when nothing has failed; promotion needs every gate to pass")
+            remarks.append(style.faint("a step goes on when nothing has failed; promotion needs every gate to pass"))
         }
-        return remarks.map { style.faint("  \($0)") }
+        return remarks.map { "  \($0)" }
     }
 
     /// What a person may want to type now.
     private static func next(_ status: JSONValue) -> String {
-        let name = name(status)
-        switch status["state"]?.stringValue {
-        case "promoted" where status["baking"]?.boolValue == true: return "openclaw release explain \(name) | rollback"
-        case "promoted": return "openclaw release explain \(name) | rollback"
-        case "rolled_back", "failed": return "openclaw release explain \(name)"
-        case "paused": return "openclaw release resume \(name) | promote | rollback"
-        case "waiting": return "openclaw release promote \(name) | rollback"
-        case "queued": return "openclaw release abort \(name)"
-        default: return "openclaw release explain \(name) | pause | rollback"
-        }
+        let verbs = ["explain \(name(status))"] + (status["next"]?.arrayValue ?? []).compactMap(\.stringValue)
+        return "openclaw release \(verbs.joined(separator: " | "))"
     }
 }

@@ -1,4 +1,5 @@
 import Arguments
+import Telemetry
 
 /// `openclaw release status NAME [--watch]`
 enum ReleaseStatus {
@@ -13,6 +14,6 @@ enum ReleaseStatus {
             return
         }
         let status = try await APIClient(invocation).get("/api/v1/releases/\(APIClient.segment(name))")
-        Output(invocation).show(status) { style in ReleaseScreen.text(status, style) }
+        Output(invocation).show(status) { style in ReleaseScreen.text(status, style, now: .now()) }
     }
 }

@@ -2,6 +2,7 @@ import Arguments
 import Faults
 import HTTP
 import JSON
+import Telemetry
 
 /// Follows one release until it is decided. On a terminal its screen is drawn again in place; elsewhere a line is printed when
 /// something moved. A daemon that restarts meanwhile is waited for.
@@ -43,7 +44,7 @@ struct ReleaseWatcher {
     private func show(_ status: JSONValue, _ drawing: inout Drawing) {
         if output.isJSON { return }
         if output.isTerminal {
-            let screen = ReleaseScreen.text(status, output.style)
+            let screen = ReleaseScreen.text(status, output.style, now: .now())
             // Up to where the last screen began, and everything below it is cleared.
             output.write((drawing.lines > 0 ? "\u{1B}[\(drawing.lines)A\u{1B}[J" : "") + screen)
             drawing.lines = screen.split(separator: "\n", omittingEmptySubsequences: false).count
@@ -55,6 +56,6 @@ struct ReleaseWatcher {
     }
 
     private func finish(_ status: JSONValue, _ drawing: Drawing) {
-        if output.isJSON || !output.isTerminal { output.show(status) { style in ReleaseScreen.text(status, style) } }
+        if output.isJSON || !output.isTerminal { output.show(status) { style in ReleaseScreen.text(status, style, now: .now()) } }
     }
 }

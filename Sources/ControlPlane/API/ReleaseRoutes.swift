@@ -83,7 +83,7 @@ enum ReleaseRoutes {
     static let status = Schema.object(
         [
             "name": .string("The pipeline's name"), "model": .string("Its model"), "version": .string("The candidate"),
-            "state": .string("running, paused, waiting, queued, promoted, rolled_back or failed"),
+            "state": .string("running, paused, waiting, promoted, rolled_back, failed or finished"),
             "stage": Schema.string("Where it stands").orNull,
             "share": Schema.number("The candidate's share of live traffic: 0.25 is 25 %").orNull,
             "verdicts": .array(of: .any("One gate's verdict with its evidence")),
@@ -105,6 +105,6 @@ enum ReleaseRoutes {
 
     /// Whether a release's end is still open.
     static func isRunning(_ status: JSONValue) -> Bool {
-        !["promoted", "rolled_back", "failed"].contains(status["state"]?.stringValue ?? "")
+        !["promoted", "rolled_back", "failed", "finished"].contains(status["state"]?.stringValue ?? "")
     }
 }

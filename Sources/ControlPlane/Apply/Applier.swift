@@ -50,7 +50,7 @@ struct Applier: Sendable {
             let status = try await services.releases.apply(node, whenBusy: whenBusy, by: by)
             return Applied(
                 kind: "release_pipeline", name: status["name"]?.stringValue ?? "",
-                outcome: status["state"] == "queued" ? "queued" : "started")
+                outcome: status["queued_behind"]?.stringValue == nil ? "started" : "queued")
         }
     }
 }

@@ -53,11 +53,14 @@ public struct Parameter: Sendable {
         }
     }
 
+    /// `--watch`; a name of one letter has one dash: `-f`.
+    var dashed: String { (name.count == 1 ? "-" : "--") + name }
+
     /// As usage lines write it: `--watch`, `--home DIR`, `NAME`, `[NAME]`, `FILE...`.
     var spelling: String {
         switch shape {
-        case .flag: "--\(name)"
-        case .option(let placeholder): "--\(name) \(placeholder)"
+        case .flag: dashed
+        case .option(let placeholder): "\(dashed) \(placeholder)"
         case .operand(required: true): name
         case .operand(required: false): "[\(name)]"
         case .operands(minimum: 0): "[\(name)...]"

@@ -73,11 +73,11 @@ struct CommandParser {
         return operands
     }
 
-    /// Reads `--name`, `--name value` or `--name=value`; the word itself is already taken.
+    /// Reads `--name`, `--name value`, `--name=value` or `-n value`; the word itself is already taken.
     private mutating func option(_ word: String, among parameters: [Parameter]) throws(Fault) -> (Parameter, String) {
         let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let attached = parts.count > 1 ? String(parts[1]) : nil
-        guard word.hasPrefix("--"), let parameter = parameters.first(where: { !$0.isOperand && "--\($0.name)" == parts[0] }) else {
+        guard let parameter = parameters.first(where: { !$0.isOperand && $0.dashed == parts[0] }) else {
             throw unknownOption(String(parts[0]), among: parameters)
         }
         guard case .option(let placeholder) = parameter.shape else {
@@ -140,7 +140,7 @@ struct CommandParser {
     }
 
     private func unknownOption(_ word: String, among parameters: [Parameter]) -> Fault {
-        let options = parameters.filter { !$0.isOperand }.map { "--\($0.name)" } + ["--help"]
+        let options = parameters.filter { !$0.isOperand }.map(\.dashed) + ["--help"]
         let nearest = Suggestion.closest(to: word, among: options)
         return Fault(
             .usage, what: "\(word) is not an option of `\(name)`", why: "it takes \(options.joined(separator: ", "))",

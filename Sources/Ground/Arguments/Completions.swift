@@ -19,7 +19,7 @@ struct Completions: Sendable {
         let options = ((node.command?.parameters ?? []) + common).filter { !$0.isOperand }
         var seen: Set<String> = []
         return
-            (node.children.map { ($0.path.last ?? "", $0.summary) } + options.map { ("--\($0.name)", $0.help) }
+            (node.children.map { ($0.path.last ?? "", $0.summary) } + options.map { ($0.dashed, $0.help) }
             + [("--help", "say what this does")]).filter { seen.insert($0.0).inserted }
     }
 
@@ -85,7 +85,10 @@ struct Completions: Sendable {
         let lines = tree.root.all.flatMap { node in
             words(after: node).map { entry in
                 let place = "-n \(Self.quoted("\(condition) \(Self.key(node))"))"
-                let kind = entry.word.hasPrefix("--") ? "-l \(entry.word.dropFirst(2))" : "-f -a \(entry.word)"
+                let kind =
+                    entry.word.hasPrefix("--")
+                    ? "-l \(entry.word.dropFirst(2))"
+                    : entry.word.hasPrefix("-") ? "-s \(entry.word.dropFirst())" : "-f -a \(entry.word)"
                 return "complete -c \(program) \(place) \(kind) -d \(Self.quoted(entry.help))"
             }
         }

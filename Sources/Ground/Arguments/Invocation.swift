@@ -26,7 +26,7 @@ public struct Invocation: Sendable {
     mutating func give(_ value: String, to parameter: Parameter) throws(Fault) {
         if !parameter.repeats, given[parameter.name] != nil {
             throw Fault(
-                .usage, what: "--\(parameter.name) is given twice", why: "it has one meaning, and two values could disagree",
+                .usage, what: "\(parameter.dashed) is given twice", why: "it has one meaning, and two values could disagree",
                 fix: "keep one of them")
         }
         given[parameter.name, default: []].append(value)

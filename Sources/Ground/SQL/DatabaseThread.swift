@@ -1,10 +1,10 @@
-import Faults
+public import Faults
 import Glibc
 import Synchronization
 
 /// The thread that one connection lives on. It runs an actor's jobs in order, so that a blocking call to SQLite never
 /// holds one of the few threads of Swift's cooperative pool.
-@safe final class DatabaseThread: SerialExecutor {
+@safe public final class DatabaseThread: SerialExecutor {
     private struct Queue {
         var jobs: [UnownedJob] = []
         var isStopped = false
@@ -14,7 +14,7 @@ import Synchronization
     /// Counts what the thread has not looked at yet: one for each job, one for the stop.
     private nonisolated(unsafe) let pending: UnsafeMutablePointer<sem_t>
 
-    init() throws(Fault) {
+    public init() throws(Fault) {
         unsafe pending = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
         unsafe sem_init(pending, 0, 0)
         let retained = unsafe Unmanaged.passRetained(self)
@@ -41,14 +41,14 @@ import Synchronization
         unsafe pending.deallocate()
     }
 
-    func enqueue(_ job: consuming ExecutorJob) {
+    public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         queue.withLock { $0.jobs.append(job) }
         unsafe sem_post(pending)
     }
 
     /// The thread ends when what is queued has run.
-    func stop() {
+    public func stop() {
         queue.withLock { $0.isStopped = true }
         unsafe sem_post(pending)
     }

@@ -1,0 +1,178 @@
+public import Faults
+import JSON
+public import Routing
+public import Telemetry
+
+extension OutcomeStore {
+    /// One feedback event as the client sent it. `route` is by name, resolved by the caller.
+    public struct Feedback: Sendable, Equatable {
+        public enum Target: Sendable, Hashable {
+            case request(RequestID)
+            /// The latest exposure of a unit.
+            case unit(RouteID, UInt64)
+        }
+        public var target: Target
+        public var metric: String
+        public var value: Double
+        /// The same key counts once. Without one, a request counts once per metric, and a unit each time.
+        public var idempotencyKey: String?
+        public init(target: Target, metric: String, value: Double, idempotencyKey: String?) {
+            (self.target, self.metric, self.value, self.idempotencyKey) = (target, metric, value, idempotencyKey)
+        }
+    }
+
+    public enum FeedbackResult: String, Sendable, CaseIterable {
+        case joined, duplicate
+        case unknownExposure = "unknown_exposure"
+        case tooLate = "too_late"
+    }
+
+    /// Events of one call.
+    public static let feedbackEventsMax = 10_000
+    /// Events that wait to be written.
+    static let queuedEventsMax = 65_536
+
+    /// Durable when it returns. One result per event, in order. An event whose exposure is not known yet waits for it a little.
+    public func feed(_ events: [Feedback], at: Timestamp) async throws(Fault) -> [FeedbackResult] {
+        guard events.count <= OutcomeStore.feedbackEventsMax else { throw OutcomeStore.tooMany(events.count) }
+        guard !isClosed else { throw closedFault() }
+        var found = try find(events)
+        let early = Set(zip(events, found).filter { $0.1 == nil }.map(\.0.target))
+        if !early.isEmpty, await waitForExposures(of: early) {
+            guard !isClosed else { throw closedFault() }
+            for (index, event) in try zip(events.indices, find(events)) where found[index] == nil { found[index] = event }
+        }
+        let results = try await write(zip(events, found).map { event, exposure in join(event, to: exposure, at: at) })
+        for result in results { counts.results[result, default: 0] += 1 }
+        return results
+    }
+
+    private func find(_ events: [Feedback]) throws(Fault) -> [Exposure?] {
+        var found: [Exposure?] = []
+        var areUnitsCurrent = false
+        for event in events {
+            switch event.target {
+            case .request(let id): found.append(try exposures.find(id))
+            case .unit(let route, let unit):
+                if !areUnitsCurrent { try units.catchUp(with: exposures) }
+                areUnitsCurrent = true
+                let exposure = try units.slot(of: route, unit).flatMap { slot throws(Fault) in try exposures.exposure(at: slot) }
+                found.append(exposure?.route == route && exposure?.unit == unit ? exposure : nil)
+            }
+        }
+        return found
+    }
+
+    private enum Joined {
+        case row(FeedbackTable.Row)
+        case not(FeedbackResult)
+    }
+
+    private func join(_ event: Feedback, to exposure: Exposure?, at: Timestamp) -> Joined {
+        guard let exposure else { return .not(.unknownExposure) }
+        guard at - exposure.at <= settings.window else { return .not(.tooLate) }
+        var key = event.idempotencyKey.map { "key:" + $0 }
+        if key == nil, case .request(let id) = event.target { key = "request:\(id):\(event.metric)" }
+        return .row(.init(exposure: exposure, metric: event.metric, value: event.value, key: key, at: at))
+    }
+
+    /// True when some of them may have come.
+    private func waitForExposures(of targets: Set<Feedback.Target>) async -> Bool {
+        guard settings.patience > .zero, early.hasRoom(for: targets.count) else { return false }
+        nextWaiter += 1
+        let id = nextWaiter
+        let timer = Task {
+            try? await Task.sleep(for: settings.patience)
+            early.giveUp(id)
+        }
+        await withCheckedContinuation { early.wait(id, for: targets, $0) }
+        timer.cancel()
+        return true
+    }
+
+    // MARK: Writing: what waits is written together
+
+    struct QueuedFeedback {
+        var rows: [FeedbackTable.Row]
+        var continuation: CheckedContinuation<Result<[Int64?], Fault>, Never>
+    }
+
+    private func write(_ joined: [Joined]) async throws(Fault) -> [FeedbackResult] {
+        let rows: [FeedbackTable.Row] = joined.compactMap { if case .row(let row) = $0 { row } else { nil } }
+        var sequences: ArraySlice<Int64?> = []
+        if !rows.isEmpty {
+            guard queue.reduce(rows.count, { $0 + $1.rows.count }) <= OutcomeStore.queuedEventsMax else {
+                throw OutcomeStore.busy()
+            }
+            let outcome = await withCheckedContinuation { continuation in
+                queue.append(QueuedFeedback(rows: rows, continuation: continuation))
+                if !isWriting { writing = Task { await writeQueue() } }
+            }
+            sequences = try outcome.get()[...]
+        }
+        return joined.map { joined in
+            switch joined {
+            case .not(let result): result
+            case .row: (sequences.popFirst() ?? nil) == nil ? .duplicate : .joined
+            }
+        }
+    }
+
+    /// Writes what is queued, and what is queued meanwhile, one transaction at a time: sequences become known in order.
+    func writeQueue() async {
+        guard !isWriting else { return }
+        isWriting = true
+        defer { isWriting = false }
+        while !queue.isEmpty {
+            let batch = queue
+            queue = []
+            let rows = batch.flatMap(\.rows)
+            do throws(Fault) {
+                var sequences = try await feedback.insert(rows)[...]
+                for (row, sequence) in zip(rows, sequences) {
+                    guard let sequence else { continue }
+                    tail.append(.init(sequence: sequence, score: row.score))
+                    feedbackSequence = max(feedbackSequence, sequence)
+                }
+                for one in batch {
+                    one.continuation.resume(returning: .success(Array(sequences.prefix(one.rows.count))))
+                    sequences = sequences.dropFirst(one.rows.count)
+                }
+                wakeWatchers()
+                await pruneFeedback(at: rows.last?.at)
+            } catch {
+                for one in batch { one.continuation.resume(returning: .failure(error)) }
+            }
+        }
+    }
+
+    /// About once a minute of feedback time.
+    private func pruneFeedback(at now: Timestamp?) async {
+        guard let now, lastPruned.map({ now - $0 >= .seconds(60) }) ?? true else { return }
+        lastPruned = now
+        do {
+            try await feedback.prune(
+                olderThan: now - settings.retention, rowsMax: settings.feedbackRowsMax, newest: feedbackSequence)
+        } catch {
+            log.error("old feedback could not be removed", ["why": .string(error.why)])
+        }
+    }
+
+    private static func tooMany(_ count: Int) -> Fault {
+        Fault(
+            .limitReached, what: "Too much feedback at once.",
+            why: "\(count) events; at most \(feedbackEventsMax) go into one call.", fix: "Send it in parts.")
+    }
+
+    private static func busy() -> Fault {
+        Fault(
+            .limitReached, what: "The feedback was not taken.",
+            why: "\(queuedEventsMax) events are waiting to be written already.", fix: "Send it again a little later.")
+    }
+}
+
+extension Timestamp {
+    static func - (moment: Timestamp, duration: Duration) -> Timestamp {
+        Timestamp(milliseconds: moment.milliseconds - duration.milliseconds)
+    }
+}
