@@ -9,6 +9,7 @@ public enum OpenClaw {
         ReleaseAbort.command, ReleaseHistory.command,
         RouteApply.command, RouteList.command, RouteShow.command, RouteSet.command, RouteExplain.command,
         ModelApply.command, ModelList.command, ModelShow.command,
+        PromptApply.command, PromptList.command, PromptShow.command,
         VersionList.command, VersionShow.command,
         TokenCreate.command, TokenList.command, TokenRevoke.command,
         ProgramVersion.command,
@@ -16,7 +17,8 @@ public enum OpenClaw {
 
     static let nouns = [
         ("release", "Conduct a version to live users, and take it back"), ("route", "Where live traffic goes"),
-        ("model", "What can be released"), ("version", "Immutable states of models, and the version of this program"),
+        ("model", "What can be released"), ("prompt", "What a language model is told"),
+        ("version", "Immutable states of models, and the version of this program"),
         ("token", "Who may do what"), ("audit", "What was decided, and its proof"),
     ]
 

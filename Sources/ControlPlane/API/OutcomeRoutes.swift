@@ -15,7 +15,10 @@ enum OutcomeRoutes {
         },
         Endpoint(
             .post, "/api/v1/feedback", .scope(.feedback), "Feedback on answers that live traffic got; one or many",
-            takes: .either(FeedbackEvent.schema, .array(of: FeedbackEvent.schema)), gives: FeedbackDoor.answer
+            takes: .either(
+                FeedbackDoor.event,
+                .array(of: .any("An event as above; each is read on its own, so that a mistake in one does not lose the others"))),
+            gives: FeedbackDoor.answer
         ) { call throws(Fault) in try await FeedbackDoor.feed(call.body, to: call.services) },
     ]
 }

@@ -43,6 +43,9 @@ struct Applier: Sendable {
         case .model(let model):
             let outcome = try await services.registry.apply(model, by: by)
             return Applied(kind: "model", name: model.name, outcome: outcome.rawValue)
+        case .prompt(let prompt):
+            let outcome = try await services.registry.apply(prompt, by: by)
+            return Applied(kind: "prompt", name: prompt.name, outcome: outcome.rawValue)
         case .route(let spec):
             let outcome = try await services.routes.apply(spec, by: by)
             return Applied(kind: "route", name: spec.name, outcome: outcome.rawValue)

@@ -8,6 +8,7 @@ import YAML
 /// One thing a user declared in a file.
 enum Resource: Sendable {
     case model(Model)
+    case prompt(Prompt)
     case route(RouteSpec)
     /// Read for its mistakes already; the service reads it again against what is there.
     case release(YAMLNode)
@@ -17,6 +18,7 @@ enum Resource: Sendable {
     var kind: String {
         switch self {
         case .model: "model"
+        case .prompt: "prompt"
         case .route: "route"
         case .release: "release_pipeline"
         }
@@ -26,6 +28,7 @@ enum Resource: Sendable {
     var rank: Int {
         switch self {
         case .model: 0
+        case .prompt: 1
         case .route: 2
         case .release: 3
         }
@@ -85,6 +88,7 @@ public struct ResourceFile: Sendable {
         }
         switch entry.key {
         case "model": return .model(try Model(entry.value, directory: directory))
+        case "prompt": return .prompt(try Prompt(entry.value))
         case "route": return .route(try RouteSpec(entry.value))
         case "release_pipeline":
             _ = try ReleaseSpec(entry.value)
