@@ -41,7 +41,8 @@ public struct LedgerEntry: Sendable, Equatable {
     /// this says where: an altered entry no longer fits the one that follows it.
     public var previous: SHA256Digest?
 
-    /// `{"after","at","body","by","index","kind","previous","resource"}`; `after` and `previous` are null for a first one.
+    /// `{"after","at","body","by","index","kind","previous","resource"}`; `after` is null and `previous`
+    /// is empty for a first one.
     public var json: JSONValue {
         [
             "after": after == .none ? .null : .integer(after.index),
@@ -50,7 +51,7 @@ public struct LedgerEntry: Sendable, Equatable {
             "by": .string(by),
             "index": .integer(position.index),
             "kind": .string(kind),
-            "previous": previous.map { .string($0.base64) } ?? .null,
+            "previous": .string(previous?.base64 ?? ""),
             "resource": .string(resource.description),
         ]
     }
@@ -78,7 +79,7 @@ extension LedgerEntry {
         let after: Position? = object["after"] == .null ? Position.none : object["after"]?.integerValue.map { Position($0) }
         guard let after, after < Position(index) else { throw LedgerEntry.malformed("it comes after no earlier entry") }
         var previous: SHA256Digest?
-        if object["previous"] != .null {
+        if object["previous"] != "" {
             previous = object["previous"]?.stringValue.flatMap { SHA256Digest(base64: $0) }
             guard previous != nil else { throw LedgerEntry.malformed("its previous is no base64 of a hash") }
         }

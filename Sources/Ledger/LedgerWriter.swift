@@ -21,11 +21,11 @@ public actor LedgerWriter {
         public var checkpointEntries: Int64 = 1_000
         /// or this long after an entry that none covers, whichever comes first.
         public var checkpointInterval: Duration = .seconds(60)
+        /// Appends waiting at once; more are refused, so that a stalled disk does not fill the memory.
+        var pendingMax = 65_536
         public init() {}
     }
 
-    /// Appends waiting at once; more are refused, so that a stalled disk does not fill the memory.
-    static let pendingMax = 65_536
     /// Appends in one transaction.
     static let batchMax = 1_024
 
@@ -81,7 +81,7 @@ public actor LedgerWriter {
         -> Position
     {
         if let ending { throw .cannotRecord(ending) }
-        guard pending.count < LedgerWriter.pendingMax else { throw .cannotRecord(LedgerWriter.overfull) }
+        guard pending.count < settings.pendingMax else { throw .cannotRecord(overfull) }
         precondition(!resource.kind.contains("/") && !resource.kind.isEmpty && !resource.name.isEmpty, "a resource is kind/name")
         let result = await withCheckedContinuation { answer in
             pending.append(PendingAppend(draft: draft, resource: resource, expected: expected, answer: answer))
@@ -223,7 +223,9 @@ public actor LedgerWriter {
     private func signOrLog() async {
         do throws(Fault) {
             _ = try await sign()
-        } catch { log.error("no checkpoint could be stored", ["what": .string(error.what), "why": .string(error.why)]) }
+        } catch  where ending == nil {
+            log.error("no checkpoint could be stored", ["what": .string(error.what), "why": .string(error.why)])
+        }
     }
 
     // MARK: Reading and closing
@@ -252,7 +254,9 @@ public actor LedgerWriter {
         await database.close()
     }
 
-    private static let overfull = Fault(
-        .limitReached, what: "Too much waits to be recorded.", why: "\(pendingMax) appends wait for the disk.",
-        fix: "Look at the disk's load; then try again.")
+    private var overfull: Fault {
+        Fault(
+            .limitReached, what: "Too much waits to be recorded.", why: "\(settings.pendingMax) appends wait for the disk.",
+            fix: "Look at the disk's load; then try again.")
+    }
 }

@@ -215,6 +215,20 @@ struct Evidence: Sendable {
         #expect(evidence.verdict(.found(impostor)).signature == .bad)
     }
 
+    @Test func `of several altered entries the first is named, though all got fitting leaves`() async throws {
+        let honest = try await Evidence.make(entries: Self.size)
+        for first in 0..<(Self.size - 2) {
+            for second in (first + 1)..<(Self.size - 1) {
+                var forged = honest
+                for index in [first, second] {
+                    try forged.editEntry(index) { $0["body"] = "forged" }
+                    try forged.adjustLeaf(index)
+                }
+                #expect(forged.verdict().firstBad == Int64(first), "\(first) and \(second)")
+            }
+        }
+    }
+
     @Test func `a forger who rewrites everything to its end is caught by the signed root`() async throws {
         let honest = try await Evidence.make(entries: Self.size)
         for index in 0..<Self.size {

@@ -48,6 +48,7 @@ struct AuditTrail {
     private var last: SHA256Digest?
     private var lastButOne: SHA256Digest?
     private var suspicion: Suspicion?
+    private var claims = Claims()
 
     /// Whether all is well so far; the tree grows no further after a finding.
     var isFollowing: Bool { finding == nil && suspicion == nil }
@@ -57,6 +58,7 @@ struct AuditTrail {
     @discardableResult
     mutating func take(_ item: AuditItem) -> [(node: MerkleNode, hash: SHA256Digest)] {
         defer { count += 1 }
+        claims.take(item, at: count)
         guard finding == nil else { return [] }
         if suspicion != nil {
             settle(successor: item)
@@ -75,6 +77,19 @@ struct AuditTrail {
     /// There is nothing more to come.
     mutating func finish() {
         if suspicion != nil { settle(successor: nil) }
+        claims.finish()
+    }
+
+    /// Replaces a finding by the exact one, where what the entries say of each other is the tree that was signed.
+    mutating func consult(_ signed: Checkpoint) {
+        guard let found = finding, claims.frontier.size == signed.size, claims.frontier.root == signed.root else { return }
+        if let exact = claims.firstDenied {
+            finding = Finding(index: exact, why: found.index == exact ? found.why : AuditTrail.denied(exact))
+        }
+    }
+
+    private static func denied(_ index: Int64) -> String {
+        "entry \(index) is not the one that the entry after it was recorded after"
     }
 
     /// Somebody who knows more than the entries found something.
@@ -116,5 +131,37 @@ struct AuditTrail {
         if entry.previous == lastButOne { return true }
         // It is whole, and the next one knows it: so the one before it was altered.
         return suspicion.isOnlyTheNeighbour && (successor?.entry == nil || successor?.entry?.previous == hash)
+    }
+}
+
+/// The tree as each entry knows it of the one before: the leaf of an entry is what its successor says it is. A forger who
+/// alters entries and their leaves leaves this tree as it was.
+private struct Claims {
+    private(set) var frontier = MerkleFrontier()
+    /// The first entry that is not what its successor says.
+    private(set) var firstDenied: Int64?
+    private var last: AuditItem?
+    private var isBroken = false
+
+    mutating func take(_ item: AuditItem, at place: Int64) {
+        if let last { close(last, at: place - 1, claimed: item.entry?.previous) }
+        last = item
+    }
+
+    /// Nobody speaks for the last one but itself.
+    mutating func finish() {
+        if let last { close(last, at: frontier.size, claimed: last.hash) }
+        last = nil
+    }
+
+    private mutating func close(_ item: AuditItem, at place: Int64, claimed: SHA256Digest?) {
+        // A successor that cannot be read says nothing, and then the tree is not known.
+        guard let claimed, !isBroken else {
+            isBroken = true
+            return
+        }
+        frontier.append(claimed)
+        let fits = item.hash == claimed && item.leaf == claimed && (item.index ?? place) == place
+        if !fits && firstDenied == nil { firstDenied = place }
     }
 }

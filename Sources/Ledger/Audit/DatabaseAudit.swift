@@ -38,6 +38,7 @@ struct DatabaseAudit {
             due = try nextCheckpoint(after: checkpoint.checkpoint.size, session)
         }
         if trail.finding == nil { try compareWhatIsLeft(session) }
+        if let newest, signature != .bad { trail.consult(newest.checkpoint) }
     }
 
     private func item(_ row: [SQLValue]) -> AuditItem {

@@ -48,6 +48,7 @@ public struct ExportAudit {
 
     public consuming func finish() -> AuditVerdict {
         trail.finish()
+        if let signed { trail.consult(signed.checkpoint) }
         let signature = signed.map { key.check($0) } ?? (checkpointProblem == nil ? .none : .bad)
         let (index, why) = conclusion(signature)
         return AuditVerdict(
