@@ -11,6 +11,8 @@ public enum OpenClaw {
         ModelApply.command, ModelList.command, ModelShow.command,
         PromptApply.command, PromptList.command, PromptShow.command,
         VersionList.command, VersionShow.command,
+        AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
+        AuditCheckpoint.command, AuditExport.command,
         TokenCreate.command, TokenList.command, TokenRevoke.command,
         ProgramVersion.command,
     ]

@@ -14,6 +14,18 @@ public struct LedgerReader: Sendable {
         return try LedgerStore.entry(text)
     }
 
+    /// `{"index","leaf","entry"}`
+    public func show(_ position: Position) async throws(Fault) -> JSONValue {
+        let (text, count) = try await database.read { (session) throws(Fault) in
+            (try LedgerStore.text(at: position, session), try LedgerStore.size(session))
+        }
+        guard let text else { throw LedgerReader.noEntry(position.index, count: count) }
+        return [
+            "index": .integer(position.index), "leaf": .string(MerkleTree.leafHash(Array(text.utf8)).base64),
+            "entry": try JSONValue(parsing: text),
+        ]
+    }
+
     /// Entries of one resource (or of all, or of all of a kind of resource) in order.
     public func entries(kind: String? = nil, name: String? = nil, after: Position = .none, limit: Int = .max) async throws(Fault)
         -> [LedgerEntry]

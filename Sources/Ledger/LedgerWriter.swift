@@ -43,6 +43,7 @@ public actor LedgerWriter {
     /// Why nothing can be recorded: for the moment (the next append tries again), or for good.
     private var outage: Outage?
     private var ending: Fault?
+    private var isKilled = false
 
     /// A disk that does not take what is written.
     private struct Outage {
@@ -164,7 +165,7 @@ public actor LedgerWriter {
         let fault = Fault(
             .unavailable, what: "The ledger was killed at \(boundary.rawValue).", why: "A test listens at its boundaries.",
             fix: "Open it again.")
-        ending = fault
+        (ending, isKilled) = (fault, true)
         for pending in batch + pending { pending.answer.resume(returning: .failure(.cannotRecord(fault))) }
         pending.removeAll()
         feed.end()
@@ -223,9 +224,15 @@ public actor LedgerWriter {
     private func signOrLog() async {
         do throws(Fault) {
             _ = try await sign()
-        } catch  where ending == nil {
+        } catch {
+            guard !isKilled else { return }
             log.error("no checkpoint could be stored", ["what": .string(error.what), "why": .string(error.why)])
         }
+    }
+
+    /// Verifies everything that is durable, through a connection of its own: neither writer nor readers wait for it.
+    public nonisolated func verify() async throws(Fault) -> AuditVerdict {
+        try await LedgerAudit.verify(database: database.path, key: .demanded(verifierKey))
     }
 
     // MARK: Reading and closing

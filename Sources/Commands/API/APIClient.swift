@@ -76,18 +76,7 @@ struct APIClient: Sendable {
 
     /// Server-sent events of a path. Ends when the daemon ends the stream or goes away.
     func events(_ path: String) async throws(Fault) -> AsyncStream<ServerSentEvent> {
-        let (status, chunks): (Int, AsyncStream<[UInt8]>)
-        do {
-            (status, chunks) = try await outbound.stream(request("GET", path, nil, deadline: .seconds(7 * 24 * 3_600)))
-        } catch {
-            throw unreachable(error)
-        }
-        guard status == 200 else {
-            var body: [UInt8] = []
-            for await chunk in chunks where body.count < 1 << 20 { body += chunk }
-            throw APIClient.fault(try APIClient.json(of: body, from: server), status: status, server)
-        }
-        return APIClient.events(in: chunks)
+        APIClient.events(in: try await text(path))
     }
 
     private static func events(in chunks: AsyncStream<[UInt8]>) -> AsyncStream<ServerSentEvent> {
@@ -101,6 +90,22 @@ struct APIClient: Sendable {
             }
             continuation.onTermination = { _ in task.cancel() }
         }
+    }
+
+    /// A text that is read as it comes. Whether it came whole, its own last line must say.
+    func text(_ path: String) async throws(Fault) -> AsyncStream<[UInt8]> {
+        let (status, chunks): (Int, AsyncStream<[UInt8]>)
+        do {
+            (status, chunks) = try await outbound.stream(request("GET", path, nil, deadline: .seconds(7 * 24 * 3_600)))
+        } catch {
+            throw unreachable(error)
+        }
+        guard status == 200 else {
+            var body: [UInt8] = []
+            for await chunk in chunks where body.count < 1 << 20 { body += chunk }
+            throw APIClient.fault(try APIClient.json(of: body, from: server), status: status, server)
+        }
+        return chunks
     }
 
     private func request(_ method: String, _ path: String, _ body: JSONValue?, deadline: Duration) -> Outbound.Request {

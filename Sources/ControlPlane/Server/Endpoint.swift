@@ -80,6 +80,8 @@ enum Answer: Sendable {
     case json(JSONValue, status: Int = 200)
     case text(String, type: String)
     case events(AsyncStream<[UInt8]>)
+    /// A text that is written as it is made (an export may be larger than the memory).
+    case stream(AsyncStream<[UInt8]>, type: String)
 
     static func list(_ name: String, _ items: [JSONValue]) -> Answer { .json(.object([name: .array(items)])) }
 }

@@ -4,12 +4,14 @@ import Glibc
 /// One SQLite database (WAL, synchronous FULL) and the threads it lives on: one for writes, one for reads, so that a read never
 /// waits for a write and neither runs on Swift's cooperative pool.
 public final class Database: Sendable {
+    /// Where the file is; ":memory:" has none.
+    public let path: String
     private let writer: Connection?
     private let reader: Connection?
     private let lock: ProcessLock?
 
-    private init(writer: Connection?, reader: Connection?, lock: ProcessLock?) {
-        (self.writer, self.reader, self.lock) = (writer, reader, lock)
+    private init(path: String, writer: Connection?, reader: Connection?, lock: ProcessLock?) {
+        (self.path, self.writer, self.reader, self.lock) = (path, writer, reader, lock)
     }
 
     /// Opens or creates the file and applies the migrations that it has not seen, each in a transaction.
@@ -19,10 +21,10 @@ public final class Database: Sendable {
         let lock = isInMemory ? nil : try ProcessLock(path: path + ".lock")
         let writer = try Connection(path: path)
         try await writer.openForWriting(migrations: migrations)
-        guard !isInMemory else { return Database(writer: writer, reader: nil, lock: nil) }
+        guard !isInMemory else { return Database(path: path, writer: writer, reader: nil, lock: nil) }
         let reader = try Connection(path: path)
         try await reader.openForReading(.readOnly)
-        return Database(writer: writer, reader: reader, lock: lock)
+        return Database(path: path, writer: writer, reader: reader, lock: lock)
     }
 
     /// Opens a file only to read it: a copy, or the file of a daemon that may be running. Takes no lock, applies no migration.
@@ -32,7 +34,7 @@ public final class Database: Sendable {
         // `immutable` reads it without leaving files of its own in somebody's folder of evidence.
         let hasLog = unsafe access(path + "-wal", F_OK) == 0
         try await reader.openForReading(hasLog ? .readOnly : .immutable)
-        return Database(writer: nil, reader: reader, lock: nil)
+        return Database(path: path, writer: nil, reader: reader, lock: nil)
     }
 
     /// One IMMEDIATE transaction: commits when `body` returns, rolls back when it throws. Durable when this returns.

@@ -12,7 +12,13 @@ struct DatabaseAudit {
 
     static func verify(_ session: borrowing Session, key: AuditKey) throws(Fault) -> AuditVerdict {
         var audit = DatabaseAudit(key: key)
-        try audit.read(session)
+        do throws(Fault) {
+            try audit.read(session)
+        } catch {
+            // A file so damaged that it cannot be read on: what came before it was looked at.
+            audit.trail.finish()
+            audit.trail.report(audit.trail.count, "the database cannot be read any further: \(error.why)")
+        }
         return audit.verdict
     }
 
