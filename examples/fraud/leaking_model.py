@@ -1,6 +1,6 @@
 """A model whose predictions are good and whose serving is not: it asks a feature store over a small pool of connections
-and forgets to give them back. The first requests are answered well, which is all that a smoke test sees; then requests
-wait for a connection, and now and then none comes."""
+and forgets to give them back. Its first requests are answered well, which is all that the smoke test sees (81 of them); then
+requests wait for a connection, and now and then none comes."""
 
 import asyncio
 import random

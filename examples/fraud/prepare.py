@@ -36,7 +36,8 @@ def main():
             line = {
                 "name": f"case {number}",
                 "body": phishing.inference_request(features, columns),
-                "expect": {"/outputs/0/data/0": label},
+                "pointer": "/outputs/0/data/0",
+                "expected": label,
             }
             cases.write(json.dumps(line) + "\n")
 
