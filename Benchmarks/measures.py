@@ -1,5 +1,6 @@
 """How the gateway's promises are measured. Each function returns figures; bench.py holds them against their limits."""
 
+import datetime
 import http.client
 import json
 import pathlib
@@ -235,6 +236,15 @@ def one_rollback(binary, folder):
     finally:
         openclaw.stop()
         upstream.stop()
+
+
+def verdict_time(openclaw):
+    """When the decision to roll back was recorded, by the ledger's own time."""
+    story = openclaw.ask("release", "explain", "fraud-model-v12")
+    if story["state"] != "rolled_back":
+        raise RuntimeError(f"the candidate fails every request and is {story['state']}: {story.get('because')}")
+    at = story["decisions"][-1]["at"]
+    return datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
 
 
 # Start, memory
