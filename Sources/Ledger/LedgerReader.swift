@@ -64,6 +64,14 @@ public struct LedgerReader: Sendable {
         }
     }
 
+    /// The newest entry of each resource of a kind, in order: all that a service needs whose entries carry the whole state.
+    public func heads(kind: String) async throws(Fault) -> [LedgerEntry] {
+        let sql = "SELECT text FROM head JOIN entry USING (position) WHERE head.kind = ? ORDER BY position"
+        return try await database.read { (session) throws(Fault) in
+            try session.rows(sql, [.text(kind)]).map { (row) throws(Fault) in try LedgerStore.entry(row[0].textValue ?? "") }
+        }
+    }
+
     public func head(of resource: ResourceID) async throws(Fault) -> Position {
         try await database.read { (session) throws(Fault) in try LedgerStore.head(of: resource, session) }
     }

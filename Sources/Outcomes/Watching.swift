@@ -4,43 +4,47 @@ public import Routing
 import Telemetry
 
 extension OutcomeStore {
-    /// Slots that one call walks at most, so that a watcher far behind does not hold up what arrives.
-    static let slotsPerRead: Int64 = 65_536
+    /// Slots that are walked in one go: others have their turn in between.
+    static let slotsPerWalk: Int64 = 65_536
 
     /// Observations of one route after `cursor`, at most `limit`, and where the next read begins. Exposures come in the order
-    /// they were recorded, scores in the order they became durable; how the two interleave means nothing. There may be none
-    /// although the cursor moved (other routes' were passed over): a watcher has seen all when the cursor stands still.
+    /// they were recorded, scores in the order they became durable; how the two interleave means nothing. Fewer than `limit`
+    /// means that this was all there is now.
     public func observations(of route: RouteID, after cursor: Cursor, limit: Int) async throws(Fault) -> (
         observations: [Observation], next: Cursor
     ) {
         var next = cursor
         var found: [Observation] = []
         // A quarter is kept for scores, so that a flood of exposures cannot hide them.
-        try readExposures(of: route, from: &next.exposureSequence, limit: max(1, limit - limit / 4), into: &found)
+        try await readExposures(of: route, from: &next.exposureSequence, limit: max(1, limit - limit / 4), into: &found)
         let upTo = feedbackSequence
         let room = limit - found.count
-        if cursor.feedbackSequence < upTo, room > 0 {
-            let rows = try await scores(of: route, after: cursor.feedbackSequence, upTo: upTo, limit: room)
+        if next.feedbackSequence < upTo, room > 0 {
+            let rows = try await scores(of: route, after: next.feedbackSequence, upTo: upTo, limit: room)
             next.feedbackSequence = rows.count == room ? rows.last?.sequence ?? upTo : upTo
             found += rows.map { .scored($0.score) }
         }
+        try await readExposures(of: route, from: &next.exposureSequence, limit: limit, into: &found)
         return (found, next)
     }
 
     private func readExposures(of route: RouteID, from slot: inout Int64, limit: Int, into found: inout [Observation])
-        throws(Fault)
+        async throws(Fault)
     {
-        if slot < exposures.firstSlot {
-            counts.skippedByWatchers += exposures.firstSlot - slot
-            log.warning("a watcher came too late for removed exposures", ["route": .integer(Int64(route.number))])
-            slot = exposures.firstSlot
-        }
-        slot = exposures.occupied(from: slot)
-        let end = min(exposures.endSlot, slot + OutcomeStore.slotsPerRead)
-        guard slot < end else { return }
-        slot = try exposures.scan(from: slot, to: end) { _, record in
-            if record.route == route, let exposure = record.exposure { found.append(.answered(exposure)) }
-            return found.count < limit
+        while found.count < limit {
+            if slot < exposures.firstSlot {
+                counts.skippedByWatchers += exposures.firstSlot - slot
+                log.warning("a watcher came too late for removed exposures", ["route": .integer(Int64(route.number))])
+                slot = exposures.firstSlot
+            }
+            slot = exposures.occupied(from: slot)
+            let end = min(exposures.endSlot, slot + OutcomeStore.slotsPerWalk)
+            guard slot < end else { return }
+            slot = try exposures.scan(from: slot, to: end) { _, record in
+                if record.route == route, let exposure = record.exposure { found.append(.answered(exposure)) }
+                return found.count < limit
+            }
+            if end < exposures.endSlot { await Task.yield() }
         }
     }
 

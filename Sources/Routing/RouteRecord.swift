@@ -36,7 +36,7 @@ struct RouteRecord: Equatable, Sendable, Codable {
         try refuseOtherOwner(than: nil, "apply a new content to it")
         let dropped = applied.variants.map(\.name).filter { spec.shares[$0] == nil }
         for variant in spec.variants { try put(variant, url: urls[variant.name] ?? "") }
-        if spec.shares != applied.shares { try move(to: spec.shares) }
+        if spec.shares.filter({ $0.value > 0 }) != applied.shares.filter({ $0.value > 0 }) { try move(to: spec.shares) }
         for name in dropped { try remove(name) }
         (route.match, route.unit, route.timeouts) = (spec.match, spec.unit, spec.timeouts)
         applied = spec

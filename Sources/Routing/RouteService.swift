@@ -42,7 +42,7 @@ public actor RouteService {
     public func restore() async throws(Fault) {
         try await takeTurn()
         defer { endTurn() }
-        try await replay(name: nil, after: .none)
+        try await replay(nil)
         for version in Set(known.values.flatMap { $0.record.route.variants.compactMap(\.version) }).sorted() {
             if let url = await resolve(version) { try await serve(version, at: url) }
         }
@@ -103,7 +103,7 @@ public actor RouteService {
                 return now == nil ? .created : .changed
             } catch {
                 switch error {
-                case .moved: try await replay(name: name, after: head)
+                case .moved: try await replay(name)
                 case .cannotRecord(let fault): throw cannotRecord(name, fault)
                 }
             }
@@ -119,18 +119,17 @@ public actor RouteService {
         known[name] = Known(record: record, head: head)
     }
 
-    /// Reads what the ledger has on one route, or on all of them; an entry carries the whole state of its route.
-    private func replay(name: String?, after start: Position) async throws(Fault) {
-        var start = start
-        let page = 256
-        while true {
-            let entries = try await ledger.reader.entries(kind: "route", name: name, after: start, limit: page)
-            for entry in entries {
-                guard let state = entry.body["state"] else { continue }
-                remember(try state.decoded(as: RouteRecord.self), at: entry.position)
+    /// Reads where one route, or each of them, stands in the ledger: an entry carries the whole state of its route.
+    private func replay(_ name: String?) async throws(Fault) {
+        let entries =
+            if let name {
+                try await ledger.reader.latest(kind: "route", name: name, limit: 1)
+            } else {
+                try await ledger.reader.heads(kind: "route")
             }
-            guard entries.count == page, let last = entries.last else { return }
-            start = last.position
+        for entry in entries {
+            guard let state = entry.body["state"] else { continue }
+            remember(try state.decoded(as: RouteRecord.self), at: entry.position)
         }
     }
 

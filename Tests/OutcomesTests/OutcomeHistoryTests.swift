@@ -129,6 +129,20 @@ struct OutcomeHistoryTests {
         await again.close()
     }
 
+    @Test func `fewer than asked for means that there is no more, whatever else is in the log`() async throws {
+        let folder = Folder()
+        let store = try await OutcomeStore.open(directory: folder.path, settings: settings { $0.segmentSlots = 1 << 20 })
+        let rare = exposure(1 << 30, route: 9)
+        try await store.record((0..<70_000).map { exposure($0) } + [rare])
+        _ = try await store.feed([about(rare)], at: noon)
+        let (found, next) = try await store.observations(of: RouteID(9), after: start, limit: 100)
+        let now = await store.cursor()
+        #expect(found.count == 2 && next == now)
+        let part = try await store.observations(of: RouteID(1), after: start, limit: 100)
+        #expect(part.observations.count == 100)
+        await store.close()
+    }
+
     @Test func `a watcher far behind reads the database, one that keeps up reads memory, and both see the same`() async throws {
         let folder = Folder()
         var store = try await OutcomeStore.open(directory: folder.path, settings: settings { $0.segmentSlots = 1 << 20 })

@@ -93,8 +93,12 @@ struct RouteServiceTests {
         let bench = try await Bench()
         _ = try await bench.routes.apply(Bench.fraud([("a", 10_000), ("b", 0)]), by: "cli")
         _ = try await bench.routes.set("fraud", shares: ["a": 9_000, "b": 1_000], by: "cli")
-        let fault = await refusal { _ = try await bench.routes.apply(Bench.fraud([("a", 10_000), ("c", 0)]), by: "cli") }
-        #expect(fault == nil)  // the file's shares changed: they are moved to
+        let dropped = Bench.fraud([("a", 10_000), ("c", 0)])
+        let fault = await refusal { _ = try await bench.routes.apply(dropped, by: "cli") }
+        #expect(fault?.kind == .conflict && fault?.why.contains("10 %") == true)
+        #expect(await bench.routes.route("fraud")?.variants.map(\.name) == ["a", "b"])
+        _ = try await bench.routes.set("fraud", shares: ["a": 10_000], by: "cli")
+        _ = try await bench.routes.apply(dropped, by: "cli")
         #expect(await bench.routes.route("fraud")?.variants.map(\.name) == ["a", "c"])
         // `b` comes back with the number it had: exposures of it are still about it.
         _ = try await bench.routes.apply(Bench.fraud([("a", 10_000), ("b", 0)]), by: "cli")
