@@ -2,6 +2,7 @@
 public struct UnitID: Hashable, Sendable {
     public let hash: UInt64
     public init(hash: UInt64) { self.hash = hash }
+    @inlinable
     public init(_ bytes: some Sequence<UInt8>) {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
