@@ -75,13 +75,14 @@ let house: [Target] = [
 ]
 
 let rooms: [Target] = [
+    .target(name: "TestSockets", dependencies: ["Faults", "Sockets"], path: "Tests/TestSockets", swiftSettings: settings),
     tests("JSONTests", ["Faults", "JSON"]),
     tests("TelemetryTests", ["JSON", "Telemetry"]),
     tests("ArgumentsTests", ["Arguments", "Faults", "JSON", "Processes"]),
     tests("YAMLTests", ["Faults", "JSON", "YAML"]),
     tests("SQLTests", ["Faults", "SQL"]),
     tests("ProcessesTests", ["Faults", "Processes"]),
-    tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets"]),
+    tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets", "Statistics", "TestSockets"]),
     tests("StatisticsTests", ["Statistics"]),
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "YAML"]),
@@ -98,7 +99,9 @@ let rooms: [Target] = [
     ),
     tests(
         "GatewayTests",
-        ["CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"]),
+        [
+            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry", "TestSockets",
+        ]),
     tests("ControlPlaneTests", ["ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "SQL", "Sockets", "YAML"]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(

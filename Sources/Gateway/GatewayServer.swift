@@ -4,6 +4,7 @@ public import JSON
 public import Outcomes
 public import Routing
 public import Sockets
+import Synchronization
 public import Telemetry
 
 /// The data plane: one epoll loop per core on SO_REUSEPORT, each with its own table, pools, ring and counters.
@@ -12,6 +13,7 @@ public final class GatewayServer: Sendable {
         public var address: SocketAddress
         public var loops: Int
         public var headerBytesMax = 32 << 10
+        /// Of bodies that must be read whole, for a rewrite or a unit in them; others are streamed, however long.
         public var bodyBytesMax = 32 << 20
         public var connectionsMax = 16_384  // per loop
         public init(address: SocketAddress, loops: Int) { (self.address, self.loops) = (address, loops) }
@@ -21,18 +23,132 @@ public final class GatewayServer: Sendable {
     /// Answers `POST /v1/feedback` (body as sent).
     public typealias FeedbackHandler = @Sendable (HTTPRequest) async -> HTTPResponse
 
-    public init(settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, feedback: @escaping FeedbackHandler) {
-        preconditionFailure("contract")
+    private struct Served: Sendable {
+        let loop: GatewayLoop
+        let mailbox: Mailbox
     }
+    private struct State {
+        var table: RoutingTable
+        var loops: [Served] = []
+        var pump: Task<Void, Never>?
+        var isDraining = false
+    }
+    private let settings: Settings
+    private let rings: [ExposureRing]
+    private let pump: ExposurePump
+    private let feedback: FeedbackHandler
+    private let state: Mutex<State>
+
+    public static let loopsMax = 256
+
+    public init(settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, feedback: @escaping FeedbackHandler) {
+        precondition((1...Self.loopsMax).contains(settings.loops), "a gateway has 1 to 256 loops")
+        (self.settings, self.feedback) = (settings, feedback)
+        rings = (0..<settings.loops).map { _ in ExposureRing() }
+        pump = ExposurePump(rings: rings, sink: exposures)
+        state = Mutex(State(table: table))
+    }
+
     /// Binds and serves; the address says the real port when 0 was asked for.
-    public func start() throws(Fault) -> SocketAddress { preconditionFailure("contract") }
+    public func start() throws(Fault) -> SocketAddress {
+        let sockets = try bindAll()
+        let instance = UInt32.random(in: 0...UInt32.max)
+        let table = state.withLock { $0.table }
+        var loops: [Served] = []
+        for (index, bound) in sockets.enumerated() {
+            let loop = GatewayLoop(
+                index: index, instance: instance, settings: settings, table: CompiledTable(table), ring: rings[index], pump: pump,
+                feedback: feedback)
+            let mailbox = try Reactor.start("gateway-\(index)") { reactor in loop.serve(bound, on: reactor) }
+            loops.append(Served(loop: loop, mailbox: mailbox))
+        }
+        state.withLock { [pump] in
+            $0.loops = loops
+            $0.pump = Task { await pump.run() }
+        }
+        return sockets[0].address
+    }
+
+    /// One listening socket per loop on one address. Another program's sockets there would share the traffic unnoticed, so the
+    /// address is first bound alone.
+    private func bindAll() throws(Fault) -> [BoundSocket] {
+        let probe = try BoundSocket.bind(settings.address, shared: false)
+        probe.close()
+        var sockets = [try BoundSocket.bind(settings.address, shared: true)]
+        while sockets.count < settings.loops {
+            do {
+                sockets.append(try BoundSocket.bind(sockets[0].address, shared: true))
+            } catch {
+                for socket in sockets { socket.close() }
+                throw error
+            }
+        }
+        return sockets
+    }
+
     /// Returns when every loop serves this table. An older position than the one served is ignored.
-    public func publish(_ table: RoutingTable) async { preconditionFailure("contract") }
+    public func publish(_ table: RoutingTable) async {
+        let loops = state.withLock { state -> [Served] in
+            guard table.position >= state.table.position else { return [] }
+            state.table = table
+            return state.loops
+        }
+        guard !loops.isEmpty else { return }
+        // Compiled on a thread of its own: names are looked up on the way, which may block.
+        let compiled: [Handed]
+        do {
+            compiled = try await Threads.run("gateway-table") { loops.map { _ in Handed(table: CompiledTable(table)) } }
+        } catch {
+            Log("gateway").error("a routing table cannot be taken over", ["why": .string(error.why)])
+            return
+        }
+        await withTaskGroup { group in
+            for (served, handed) in zip(loops, compiled) {
+                group.addTask { _ = await served.mailbox.call { _ in served.loop.install(handed.table) } }
+            }
+        }
+    }
+
+    /// A table on its way to its loop: made on one thread, then used on another only.
+    private struct Handed: @unchecked Sendable {
+        let table: CompiledTable
+    }
+
     /// Position served by every loop (the lowest).
-    public func servedPosition() async -> Int64 { preconditionFailure("contract") }
+    public func servedPosition() async -> Int64 {
+        await counts().map(\.position).min() ?? state.withLock { $0.table.position }
+    }
+
     /// Requests, errors, latency (quantiles within 1 %), in flight, bytes, per route and variant.
-    public func metrics() async -> JSONValue { preconditionFailure("contract") }
-    public func writeMetrics(to page: inout PrometheusText) async { preconditionFailure("contract") }
+    public func metrics() async -> JSONValue { GatewayMetrics(await counts()).json }
+
+    public func writeMetrics(to page: inout PrometheusText) async { GatewayMetrics(await counts()).write(to: &page) }
+
+    private func counts() async -> [LoopCounts] {
+        var counts: [LoopCounts] = []
+        for served in state.withLock({ $0.loops }) {
+            if let count = await served.mailbox.call({ _ in served.loop.snapshot() }) { counts.append(count) }
+        }
+        return counts
+    }
+
     /// Stops accepting, finishes requests in flight (at most `limit`), flushes the rings.
-    public func drain(limit: Duration) async { preconditionFailure("contract") }
+    public func drain(limit: Duration) async {
+        let (loops, task) = state.withLock { state in
+            defer { state.isDraining = true }
+            return state.isDraining ? ([], nil) : (state.loops, state.pump)
+        }
+        await withTaskGroup { group in
+            for served in loops {
+                group.addTask {
+                    await withCheckedContinuation { (drained: CheckedContinuation<Void, Never>) in
+                        let posted = served.mailbox.post { _ in served.loop.drain(limit: limit) { drained.resume() } }
+                        if !posted { drained.resume() }
+                    }
+                }
+            }
+        }
+        pump.finish()
+        await task?.value
+    }
 }

@@ -1,6 +1,7 @@
 import Faults
 import HTTP
 import Sockets
+import TestSockets
 import Testing
 
 /// A server whose handler echoes what it got.

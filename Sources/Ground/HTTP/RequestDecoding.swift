@@ -1,6 +1,6 @@
 extension HTTPRequest {
     /// The parsed head as an async handler sees it; nil when path or query are not percent-encoded UTF-8.
-    init?(_ parser: borrowing RequestParser, in bytes: Span<UInt8>, remote: String) {
+    public init?(_ parser: borrowing RequestParser, in bytes: Span<UInt8>, remote: String, body: [UInt8] = []) {
         guard let path = Self.decode(bytes, parser.path, plusIsSpace: false) else { return nil }
         var query: [(name: String, value: String)] = []
         if let range = parser.query {
@@ -13,7 +13,7 @@ extension HTTPRequest {
             headers.append(Self.text(bytes, field.name), Self.text(bytes, field.value))
         }
         self.init(
-            method: Self.text(bytes, parser.methodText), path: path, query: query, headers: headers, body: [], remote: remote)
+            method: Self.text(bytes, parser.methodText), path: path, query: query, headers: headers, body: body, remote: remote)
     }
 
     private static func text(_ bytes: Span<UInt8>, _ range: ByteRange) -> String {

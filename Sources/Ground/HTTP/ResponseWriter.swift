@@ -17,12 +17,7 @@ public enum ResponseWriter {
     /// A whole head for a body of `length` bytes, or chunked when nil.
     public static func head(_ status: Int, _ headers: HTTPHeaders, length: Int?, keepsAlive: Bool, into buffer: inout ByteBuffer) {
         statusLine(status, into: &buffer)
-        for field in headers.fields where isWritable(field) {
-            buffer.append(field.name)
-            buffer.append(": ")
-            buffer.append(field.value)
-            buffer.append("\r\n")
-        }
+        fields(headers, into: &buffer)
         if status >= 200 && status != 204 && status != 304 {
             if let length {
                 buffer.append("Content-Length: ")
@@ -33,6 +28,16 @@ public enum ResponseWriter {
             }
         }
         buffer.append(keepsAlive ? "\r\n" : "Connection: close\r\n\r\n")
+    }
+
+    /// The header lines, without what frames the message: that is the writer's own.
+    public static func fields(_ headers: HTTPHeaders, into buffer: inout ByteBuffer) {
+        for field in headers.fields where isWritable(field) {
+            buffer.append(field.name)
+            buffer.append(": ")
+            buffer.append(field.value)
+            buffer.append("\r\n")
+        }
     }
 
     /// One chunk; an empty one would end the body and is not written.
@@ -48,7 +53,7 @@ public enum ResponseWriter {
         buffer.append("\r\n")
     }
 
-    /// A handler's value must not end its line and start another (response splitting); framing is the writer's own.
+    /// A handler's value must not end its line and start another (response splitting).
     private static func isWritable(_ field: HTTPHeaders.Field) -> Bool {
         guard !field.name.isEmpty, field.name.utf8.allSatisfy(ASCII.isToken),
             field.value.utf8.allSatisfy({ ($0 >= 0x20 || $0 == 0x09) && $0 != 0x7F })

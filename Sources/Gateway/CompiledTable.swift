@@ -1,0 +1,130 @@
+import Faults
+package import Routing
+import Sockets
+
+/// One loop's form of the routing table: made ready off the request path, so that nothing is parsed, resolved or built on it.
+/// Each loop has a copy of its own, and touches it on its thread only.
+package final class CompiledTable {
+    package let position: Int64
+    /// Most specific first: a route for this host before one for any, the longer path before the shorter.
+    let routes: [CompiledRoute]
+
+    /// Resolves the variants' hosts, which may block: never called on a loop or on the cooperative pool.
+    package init(_ table: RoutingTable) {
+        position = table.position
+        routes = table.routes.map(CompiledRoute.init).sorted { a, b in
+            if a.host.isEmpty != b.host.isEmpty { return b.host.isEmpty }
+            if a.path.count != b.path.count { return a.path.count > b.path.count }
+            return a.name < b.name
+        }
+    }
+
+    var variants: some Sequence<CompiledVariant> { routes.lazy.flatMap { $0.variants.lazy.compactMap(\.self) } }
+}
+
+/// A route as requests are matched with it.
+package final class CompiledRoute {
+    let id: RouteID
+    let name: String
+    /// Lower case; empty for any.
+    let host: [UInt8]
+    /// Without a slash at its end; empty for every path.
+    let path: [UInt8]
+    let unit: CompiledUnit
+    let split: TrafficSplit
+    /// By variant number, in basis points.
+    let shares: [UInt16]
+    /// By variant number.
+    let variants: [CompiledVariant?]
+    /// Whether the whole body must be here before the variant is known or the request can be sent.
+    let readsBody: Bool
+
+    init(_ route: Route) {
+        (id, name, split) = (route.id, route.name, route.split)
+        host = Array((route.match.host ?? "").lowercased().utf8)
+        path = Array((route.match.path.hasSuffix("/") ? String(route.match.path.dropLast()) : route.match.path).utf8)
+        unit = CompiledUnit(route.unit)
+        var shares = [UInt16](repeating: 0, count: 256)
+        for (variant, share) in route.split.shares { shares[Int(variant.number)] = UInt16(clamping: share) }
+        self.shares = shares
+        var variants = [CompiledVariant?](repeating: nil, count: 256)
+        // A split that names a variant the route does not have is answered with a fault, not with a crash.
+        for number in shares.indices where shares[number] > 0 {
+            variants[number] = CompiledVariant(Variant(id: VariantID(UInt8(number)), name: "?", url: ""), of: route)
+        }
+        for variant in route.variants { variants[Int(variant.id.number)] = CompiledVariant(variant, of: route) }
+        self.variants = variants
+        readsBody = unit.readsBody || variants.contains { $0?.rewrite?.fields.isEmpty == false }
+    }
+}
+
+/// Where a request's unit is read from.
+enum CompiledUnit {
+    case header([UInt8])
+    case cookie([UInt8])
+    case json(JSONPointer)
+    case client
+    /// The table says something that cannot be read: each request is its own unit.
+    case none
+
+    init(_ source: UnitSource) {
+        switch source {
+        case .header(let name): self = .header(Array(name.lowercased().utf8))
+        case .cookie(let name): self = .cookie(Array(name.utf8))
+        case .json(let pointer): self = JSONPointer(pointer).map(CompiledUnit.json) ?? .none
+        case .clientAddress: self = .client
+        }
+    }
+
+    var readsBody: Bool { if case .json = self { true } else { false } }
+}
+
+/// A variant as requests are sent to it.
+final class CompiledVariant {
+    let id: VariantID
+    let route: RouteID
+    let routeName: String
+    let name: String
+    let address: SocketAddress?
+    /// Why there is no address; told with 502.
+    let unreachable: String
+    /// The rest of the request's path is appended to it.
+    let path: [UInt8]
+    /// What follows the target: the version and the Host line.
+    let afterTarget: [UInt8]
+    /// The response's lines that name route and variant.
+    let responseLines: [UInt8]
+    let rewrite: CompiledRewrite?
+    let timeouts: RouteTimeouts
+
+    /// Given by the loop when it takes the table.
+    var target: UpstreamTarget?
+    var counters = VariantCounters()
+
+    init(_ variant: Variant, of route: Route) {
+        (id, name, self.route, routeName, timeouts) = (variant.id, variant.name, route.id, route.name, route.timeouts)
+        let rewrite = variant.rewrite.map(CompiledRewrite.init)
+        self.rewrite = rewrite
+        var lines = ByteBuffer()
+        for (field, value) in [("X-OpenClaw-Route", route.name), ("X-OpenClaw-Variant", variant.name)] {
+            lines.append("\(field): \(String(decoding: value.utf8.filter { $0 > 0x20 && $0 < 0x7F }, as: UTF8.self))\r\n")
+        }
+        responseLines = unsafe Array(lines.bytes)
+        do {
+            let url = try UpstreamURL(variant.url)
+            let authority = (url.host.contains(":") ? "[\(url.host)]" : url.host) + ":\(url.port)"
+            path = Array(url.path.utf8)
+            afterTarget = Array(" HTTP/1.1\r\nHost: \(authority)\r\n".utf8)
+            let address: SocketAddress
+            do {
+                address = try SocketAddress(parsing: authority)
+            } catch {
+                (self.address, unreachable) = (nil, error.why)
+                return
+            }
+            (self.address, unreachable) = (address, "")
+        } catch {
+            (address, unreachable, path, afterTarget) = (nil, "Its url '\(variant.url)' is not http://host:port/path.", [], [])
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Faults
+import HTTP
+import Outcomes
+import Routing
+import Sockets
+import Telemetry
+
+/// The second half of a request's way: who it is assigned to, and how it gets there.
+extension ClientConnection {
+    /// Assigns the request and sends it. `bytes` begins with its head, which stands in the loop's parser.
+    func send(_ bytes: UnsafeBufferPointer<UInt8>, body: UnsafeBufferPointer<UInt8>, wholeBody: Bool, by route: CompiledRoute) {
+        let name = loop.names.next()
+        guard let unit = unsafe unit(of: bytes, body: body, by: route, name: name) else { return }
+        let assignment = route.assign(unit)
+        guard let variant = route.variants[Int(assignment.variant.number)] else {
+            preconditionFailure("a route's split names a variant it does not have")
+        }
+        exchange = Exchange(
+            name: name, variant: variant, unit: unit, share: assignment.share, tablePosition: loop.table.position,
+            method: loop.parser.method, startedAt: startedAt, bytesIn: loop.parser.count + body.count)
+        variant.counters.counts.inFlight += 1
+        state = wholeBody ? .exchanging : .uploading
+        guard let target = variant.target else {
+            return fail(.unreachable, 502, why: variant.unreachable, fix: "Correct the variant's url.")
+        }
+        guard let upstream = target.takeIdle() ?? UpstreamConnection.open(to: target, loop: loop, reactor: reactor) else {
+            return fail(.unreachable, 503, why: "No further connection to \(target.address.text) can be opened.", fix: "Try again shortly.")
+        }
+        guard unsafe write(bytes, body: body, wholeBody: wholeBody, route: route, variant: variant, name: name, to: upstream) else {
+            upstream.giveBack()
+            return
+        }
+        self.upstream = upstream
+        upstream.carry(self, wholeRequest: wholeBody)
+        if isOpen, inputEnded { leave() }
+    }
+
+    /// The request's unit; nil when the request was answered, because its body cannot be read.
+    private func unit(
+        of bytes: UnsafeBufferPointer<UInt8>, body: UnsafeBufferPointer<UInt8>, by route: CompiledRoute, name: RequestName
+    ) -> UnitID? {
+        guard case .json(let pointer) = route.unit else {
+            return unsafe route.unit.read(loop.parser, in: bytes.span, client: unit) ?? name.unit
+        }
+        // A body that is no JSON names nobody; whether it may pass is the rewrite's question.
+        guard !body.isEmpty, unsafe loop.json.isValid(body) else { return name.unit }
+        let place = unsafe loop.json.find(pointer, in: body)
+        if place == .repeated {
+            refuseBody(.repeatedKey(pointer: pointer.text))
+            return nil
+        }
+        return unsafe loop.json.withText(of: place, in: body) { unsafe UnitID($0) } ?? name.unit
+    }
+
+    /// Writes the request into the upstream's buffer. False when it was answered instead.
+    private func write(
+        _ bytes: UnsafeBufferPointer<UInt8>, body: UnsafeBufferPointer<UInt8>, wholeBody: Bool, route: CompiledRoute,
+        variant: CompiledVariant, name: RequestName, to upstream: UpstreamConnection
+    ) -> Bool {
+        var framing = Framing.none
+        if loop.parser.body != .none {
+            framing = wholeBody ? .length(body.count) : loop.parser.body == .chunked ? .chunked : .length(0)
+        }
+        upstream.request.removeAll()
+        guard let rewrite = variant.rewrite, !rewrite.fields.isEmpty, loop.parser.body != .none else {
+            unsafe writeHead(
+                loop.parser, in: bytes, route: route, variant: variant, name: name, framing: framing,
+                changesLength: loop.parser.body == .chunked, into: &upstream.request)
+            if case .chunked = framing {
+                unsafe ResponseWriter.chunk(body.span, into: &upstream.request)
+            } else {
+                unsafe upstream.request.append(body)
+            }
+            return true
+        }
+        loop.output.removeAll()
+        do throws(CompiledRewrite.Refusal) {
+            unsafe try rewrite.apply(to: body, using: loop.json, into: &loop.output)
+        } catch {
+            refuseBody(error)
+            return false
+        }
+        unsafe writeHead(
+            loop.parser, in: bytes, route: route, variant: variant, name: name, framing: .length(loop.output.count),
+            changesLength: true, into: &upstream.request)
+        unsafe upstream.request.append(loop.output.bytes)
+        return true
+    }
+
+    /// 400: the body is whole, so the connection goes on. Not the variant's fault, and no upstream saw it.
+    private func refuseBody(_ refusal: CompiledRewrite.Refusal) {
+        loop.refused += 1
+        let fault = refusal.fault
+        if let exchange { exchange.variant.counters.counts.inFlight -= 1 }
+        answer(400, what: fault.what, why: fault.why, fix: fault.fix)
+        exchange = nil
+        if isOpen { finishAnswer() }
+    }
+
+    // MARK: Ending an exchange
+
+    /// Counts the exchange and hands its exposure to the ring.
+    func endExchange(_ kind: AnswerKind, status: Int? = nil) {
+        guard var ended = exchange else { return }
+        exchange = nil
+        if let status { ended.status = status }
+        let exposure = ended.exposure(kind, now: Reactor.monotonicNanoseconds())
+        ended.variant.counters.counts.inFlight -= 1
+        ended.variant.counters.counts.record(exposure)
+        loop.ring.push(exposure)
+    }
+
+    /// The upstream's answer is complete.
+    func completeExchange(_ kind: AnswerKind) {
+        if state == .uploading { keepsAlive = false }  // the rest of the body would be read as the next request
+        endExchange(kind)
+        upstream = nil
+        finishAnswer()
+    }
+
+    /// Answers in the variant's stead.
+    func fail(_ kind: AnswerKind, _ status: Int, why: String, fix: String) {
+        guard let exchange else { return }
+        if exchange.answerBegan { return breakOff(kind) }
+        if state == .uploading { keepsAlive = false }
+        let what = "Variant \(exchange.variant.name) of route \(exchange.variant.routeName) did not answer."
+        answer(status, what: what, why: why, fix: fix)
+        endExchange(kind, status: status)
+        upstream = nil
+        if isOpen { finishAnswer() }
+    }
+
+    /// The answer ended too early, and all that can still be said is that it did: the connection closes without its end.
+    private func breakOff(_ kind: AnswerKind) {
+        endExchange(kind)
+        upstream = nil
+        close()
+    }
+
+    func dropUpstream() {
+        let dropped = upstream
+        upstream = nil
+        dropped?.abandon()
+    }
+}

@@ -1,0 +1,31 @@
+import HTTP
+import Outcomes
+import Routing
+import Telemetry
+
+/// One request that was given to a variant, until its answer has gone.
+struct Exchange {
+    let name: RequestName
+    let variant: CompiledVariant
+    let unit: UnitID
+    let share: UInt16
+    let tablePosition: Int64
+    let method: Method
+    /// Monotonic nanoseconds at which its first byte was read.
+    let startedAt: Int64
+    var bytesIn: Int
+    var bytesOut = 0
+    var status = 0
+    /// The answer's head has gone to the client; from then on no other answer can be given.
+    var answerBegan = false
+    /// It was sent on a pooled connection that broke, and sent once more.
+    var wasRetried = false
+
+    func exposure(_ kind: AnswerKind, now: Int64) -> Exposure {
+        Exposure(
+            request: name.id, route: variant.route, variant: variant.id, kind: kind, status: UInt16(clamping: status),
+            propensity: share, unit: unit.hash, tablePosition: tablePosition, at: .now(),
+            latencyMicroseconds: UInt32(clamping: (now - startedAt) / 1_000), bytesIn: UInt32(clamping: bytesIn),
+            bytesOut: UInt32(clamping: bytesOut))
+    }
+}

@@ -1,0 +1,88 @@
+import Outcomes
+import Synchronization
+
+/// Exposures on their way out of one loop: the loop writes, the pump reads, neither waits for the other. Full, it drops and
+/// counts, because a slow recorder may not slow live traffic.
+@safe final class ExposureRing: @unchecked Sendable {
+    // `slots` between `head` and `tail` belong to the reader, the others to the writer; the two counters hand them over.
+    private let slots: UnsafeMutablePointer<Exposure>
+    private let head = Atomic<Int>(0)
+    private let tail = Atomic<Int>(0)
+    private let drops = Atomic<Int>(0)
+    static let capacity = 8_192
+
+    init() { unsafe slots = .allocate(capacity: Self.capacity) }
+    deinit { unsafe slots.deallocate() }
+
+    var dropped: UInt64 { UInt64(drops.load(ordering: .relaxed)) }
+    var isEmpty: Bool { head.load(ordering: .acquiring) == tail.load(ordering: .acquiring) }
+
+    /// Called by the loop.
+    @inline(__always)
+    func push(_ exposure: Exposure) {
+        let end = tail.load(ordering: .relaxed)
+        guard end - head.load(ordering: .acquiring) < Self.capacity else {
+            drops.wrappingAdd(1, ordering: .relaxed)
+            return
+        }
+        unsafe (slots + end % Self.capacity).initialize(to: exposure)
+        tail.store(end + 1, ordering: .releasing)
+    }
+
+    /// Called by the pump: at most `limit` of the oldest, appended to `batch`.
+    func pop(into batch: inout [Exposure], limit: Int) {
+        let start = head.load(ordering: .relaxed)
+        let count = min(tail.load(ordering: .acquiring) - start, limit)
+        guard count > 0 else { return }
+        for index in start..<start + count { batch.append(unsafe slots[index % Self.capacity]) }
+        head.store(start + count, ordering: .releasing)
+    }
+}
+
+/// Carries exposures from the loops' rings to the sink, every few milliseconds while there are any; asleep when there are none.
+final class ExposurePump: Sendable {
+    private let rings: [ExposureRing]
+    private let sink: GatewayServer.ExposureSink
+    private let isAsleep = Atomic<Bool>(true)
+    private let wakeUps: AsyncStream<Void>
+    private let signals: AsyncStream<Void>.Continuation
+    private static let batchMax = 4_096
+    private static let pause = Duration.milliseconds(5)
+
+    init(rings: [ExposureRing], sink: @escaping GatewayServer.ExposureSink) {
+        (self.rings, self.sink) = (rings, sink)
+        (wakeUps, signals) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Called by a loop after a batch in which it pushed something.
+    @inline(__always)
+    func wake() {
+        if isAsleep.load(ordering: .relaxed), isAsleep.exchange(false, ordering: .acquiringAndReleasing) { signals.yield() }
+    }
+
+    /// Has `run` deliver what the rings still hold, and return.
+    func finish() { signals.finish() }
+
+    /// Delivers until `finish`.
+    func run() async {
+        for await _ in wakeUps {
+            repeat {
+                try? await Task.sleep(for: Self.pause)
+                await deliverAll()
+                isAsleep.store(true, ordering: .sequentiallyConsistent)
+                // What was pushed just before the pump said that it sleeps.
+            } while rings.contains { !$0.isEmpty } && isAsleep.exchange(false, ordering: .acquiringAndReleasing)
+        }
+        await deliverAll()
+    }
+
+    private func deliverAll() async {
+        while rings.contains(where: { !$0.isEmpty }) {
+            for ring in rings {
+                var batch: [Exposure] = []
+                ring.pop(into: &batch, limit: Self.batchMax)
+                if !batch.isEmpty { await sink(batch) }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import Sockets
+
+/// The connections of one loop to one upstream address.
+final class UpstreamTarget {
+    let address: SocketAddress
+    /// Kept open between requests; the one used last is used next, so that the others can age out.
+    private var idle: [UpstreamConnection] = []
+    private(set) var connections = 0
+
+    /// Per loop and address; a request that finds them all busy is answered with 503.
+    static let connectionsMax = 4_096
+    private static let idleMax = 512
+    /// Shorter than the 5 s after which common servers close an idle connection, so that they rarely close one we are using.
+    static let idleMilliseconds: Int64 = 4_000
+
+    init(address: SocketAddress) { self.address = address }
+
+    var hasRoom: Bool { connections < Self.connectionsMax }
+
+    /// One that has served before, if there is any.
+    func takeIdle() -> UpstreamConnection? {
+        while let connection = idle.popLast() {
+            if connection.isOpen { return connection }
+        }
+        return nil
+    }
+
+    /// False when enough are kept already.
+    func keep(_ connection: UpstreamConnection) -> Bool {
+        guard idle.count < Self.idleMax else { return false }
+        idle.append(connection)
+        return true
+    }
+
+    func opened() { connections += 1 }
+
+    func closed(_ connection: UpstreamConnection) {
+        connections -= 1
+        if let index = idle.lastIndex(where: { $0 === connection }) { idle.remove(at: index) }
+    }
+
+    func closeIdle() {
+        let all = idle
+        idle = []
+        for connection in all { connection.close() }
+    }
+}
+
+/// The upstreams of one loop's table.
+struct UpstreamPool {
+    private var targets: [SocketAddress: UpstreamTarget] = [:]
+
+    /// Gives each variant of the table its upstream, and closes the idle connections of those that are no longer in it.
+    mutating func adopt(_ table: CompiledTable) {
+        let before = targets
+        targets = [:]
+        for variant in table.variants {
+            guard let address = variant.address else { continue }
+            let target = targets[address] ?? before[address] ?? UpstreamTarget(address: address)
+            targets[address] = target
+            variant.target = target
+        }
+        for (address, target) in before where targets[address] == nil { target.closeIdle() }
+    }
+
+    func closeIdle() {
+        for target in targets.values { target.closeIdle() }
+    }
+
+    /// Whether a finished connection to this upstream may be kept.
+    func serves(_ target: UpstreamTarget) -> Bool { targets[target.address] === target }
+}
