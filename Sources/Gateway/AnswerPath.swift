@@ -16,7 +16,9 @@ enum AnswerBody {
 /// The way back: the upstream's answer to the client, as it arrives.
 extension UpstreamConnection {
     func take(_ bytes: UnsafeBufferPointer<UInt8>, for client: ClientConnection) {
-        if client.exchange?.answerBegan == true { return unsafe takeBody(bytes, head: UnsafeBufferPointer(start: nil, count: 0), for: client) }
+        if client.exchange?.answerBegan == true {
+            return unsafe takeBody(bytes, head: UnsafeBufferPointer(start: nil, count: 0), for: client)
+        }
         guard partialHead.isEmpty else {
             unsafe partialHead.append(bytes)
             // Moved out while it is read: what is done with it may end this exchange and begin the next.

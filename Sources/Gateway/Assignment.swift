@@ -19,7 +19,8 @@ extension CompiledTable {
     }
 
     /// The whole decision for a request that needs no body: matched, hashed, split. Allocates nothing.
-    package func assign(_ request: borrowing RequestParser, in bytes: Span<UInt8>, name: RequestName, client: UnitID) -> Assignment? {
+    package func assign(_ request: borrowing RequestParser, in bytes: Span<UInt8>, name: RequestName, client: UnitID) -> Assignment?
+    {
         guard let route = route(for: request, in: bytes) else { return nil }
         return route.assign(route.unit.read(request, in: bytes, client: client) ?? name.unit)
     }

@@ -129,7 +129,8 @@ final class ClientConnection: Connection {
     func sendContinueOnce() {
         guard loop.parser.expectsContinue, !sentContinue else { return }
         sentContinue = true
-        unsafe send(UnsafeBufferPointer(start: ResponseWriter.continueLine.utf8Start, count: ResponseWriter.continueLine.utf8CodeUnitCount))
+        unsafe send(
+            UnsafeBufferPointer(start: ResponseWriter.continueLine.utf8Start, count: ResponseWriter.continueLine.utf8CodeUnitCount))
     }
 
     /// The upstream takes more of the body.

@@ -24,7 +24,8 @@ extension ClientConnection {
             return fail(.unreachable, 502, why: variant.unreachable, fix: "Correct the variant's url.")
         }
         guard let upstream = target.takeIdle() ?? UpstreamConnection.open(to: target, loop: loop, reactor: reactor) else {
-            return fail(.unreachable, 503, why: "No further connection to \(target.address.text) can be opened.", fix: "Try again shortly.")
+            return fail(
+                .unreachable, 503, why: "No further connection to \(target.address.text) can be opened.", fix: "Try again shortly.")
         }
         guard unsafe write(bytes, body: body, wholeBody: wholeBody, route: route, variant: variant, name: name, to: upstream) else {
             upstream.giveBack()

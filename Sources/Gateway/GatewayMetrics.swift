@@ -39,7 +39,9 @@ struct GatewayMetrics {
     }
 
     private func json(_ counts: VariantCounts) -> JSONValue {
-        func milliseconds(_ quantile: Double) -> JSONValue { counts.latency.quantile(quantile).map { .number($0 / 1_000) } ?? .null }
+        func milliseconds(_ quantile: Double) -> JSONValue {
+            counts.latency.quantile(quantile).map { .number($0 / 1_000) } ?? .null
+        }
         return [
             "requests": .integer(Int64(counts.requests)), "errors": .integer(Int64(counts.errors)),
             "in_flight": .integer(Int64(counts.inFlight)), "bytes_in": .integer(Int64(counts.bytesIn)),

@@ -25,7 +25,9 @@ extension ClientConnection {
         switch door {
         case .health:
             return unsafe answerInstead(bytes) {
-                write(HTTPResponse(status: 200, headers: HTTPHeaders([("Content-Type", "text/plain")]), body: .bytes(Array("ok\n".utf8))))
+                write(
+                    HTTPResponse(
+                        status: 200, headers: HTTPHeaders([("Content-Type", "text/plain")]), body: .bytes(Array("ok\n".utf8))))
             }
         case .feedback: return unsafe serveFeedback(bytes)
         }

@@ -3,7 +3,10 @@ import Sockets
 
 /// The request as the variant gets it: our target, Host and framing, the client's other fields as they were sent.
 extension ClientConnection {
-    enum Framing { case length(Int), chunked, none }
+    enum Framing {
+        case length(Int)
+        case chunked, none
+    }
 
     /// Appends the head. `changesLength` says that the client's own Content-Length is no longer true.
     func writeHead(

@@ -143,7 +143,8 @@ import Testing
                 } else if head.contains("/204 ") {
                     connection.write("HTTP/1.1 204 No Content\r\n\r\n")
                 } else if head.contains("/chunked ") {
-                    connection.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+                    connection.write(
+                        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
                 } else {
                     connection.write("HTTP/1.1 200 OK\r\n\r\nuntil the end")
                     return
@@ -159,8 +160,6 @@ import Testing
             client.write("GET /chunked HTTP/1.0\r\n\r\n")
             return client.readToEnd() ?? "reset"
         }
-        let bodies = all.split(separator: "\r\n\r\n", omittingEmptySubsequences: false).map { String($0.prefix(30)) }
-        #expect(bodies.count == 9, "\(all)")
         #expect(all.contains("Content-Length: 99\r\n"))
         #expect(all.contains("HTTP/1.1 204 No Content"))
         #expect(all.contains("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"))

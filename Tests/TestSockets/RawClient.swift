@@ -45,7 +45,9 @@ public final class RawClient: @unchecked Sendable {
     public func write(_ bytes: [UInt8]) -> Bool {
         var at = 0
         while at < bytes.count {
-            let count = unsafe bytes[at...].withUnsafeBytes { unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = unsafe bytes[at...].withUnsafeBytes {
+                unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return false }
             at += count
         }
