@@ -35,7 +35,7 @@ let doors: [Target] = [
 let groundFloor: [Target] = [
     ground("Faults"),
     ground("JSON", ["CJSON", "Faults"]),
-    ground("Telemetry", ["Faults", "JSON"]),
+    ground("Telemetry", ["JSON"]),
     ground("Arguments", ["Faults", "JSON"]),
     ground("YAML", ["CYAML", "Faults", "JSON"]),
     ground("SQL", ["CSQLite", "Faults"]),
@@ -47,7 +47,7 @@ let groundFloor: [Target] = [
 
 let house: [Target] = [
     module("Ledger", ["COpenSSL", "Faults", "JSON", "SQL", "Telemetry"]),
-    module("Registry", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
+    module("Registry", ["Faults", "JSON", "Ledger", "YAML"]),
     module("Routing", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
     module("Outcomes", ["Faults", "JSON", "Routing", "SQL", "Telemetry"]),
     module(
@@ -109,7 +109,7 @@ let rooms: [Target] = [
         ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry", "YAML"]
     ),
     tests("EndToEndTests", ["Faults", "HTTP", "JSON", "Processes"]),
-    tests("TidyTests", []),
+    tests("TidyTests", ["Processes"]),
 ].filter { FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\($0.name)") }
 
 let package = Package(
