@@ -11,6 +11,8 @@ final class ExposureLog {
     let directory: String
     private let bytesMax: Int
     private let slotsPerSegment: Int
+    /// A segment that began longer ago is ended although it has room, so that what is old can be removed.
+    private let spanMax: Duration
     private var segments: [Segment] = []
     /// The last segment is open for appending (not so after a crash: the next batch begins a new one).
     private var isLastOpen = false
@@ -21,8 +23,8 @@ final class ExposureLog {
     private static let scanSlots = 1_024
     private static let batchMax = 16_384
 
-    init(directory: String, bytesMax: Int, slotsPerSegment: Int) throws(Fault) {
-        (self.directory, self.bytesMax) = (directory, bytesMax)
+    init(directory: String, bytesMax: Int, slotsPerSegment: Int, spanMax: Duration) throws(Fault) {
+        (self.directory, self.bytesMax, self.spanMax) = (directory, bytesMax, spanMax)
         self.slotsPerSegment = min(max(slotsPerSegment, 2), Segment.slotsMax)
         let numbers = SmallFile.names(in: directory).compactMap { ExposureLog.number(of: $0) }.sorted()
         for number in numbers {
@@ -56,8 +58,8 @@ final class ExposureLog {
     func append(_ exposures: [Exposure]) throws(Fault) -> [SlotFile] {
         var completed: [SlotFile] = []
         var rest = exposures[...]
-        while !rest.isEmpty {
-            if let full = try makeRoom() { completed.append(full) }
+        while let first = rest.first {
+            if let full = try makeRoom(at: first.at) { completed.append(full) }
             guard let segment = segments.last else { preconditionFailure("room was made") }
             let room = min(slotsPerSegment - segment.file.slots - 1, ExposureLog.batchMax)
             try segment.append(rest.prefix(room), buffer: &buffer)
@@ -66,9 +68,13 @@ final class ExposureLog {
         return completed
     }
 
-    /// Begins a new segment where the last has no room for a header and a record.
-    private func makeRoom() throws(Fault) -> SlotFile? {
-        if isLastOpen, let last = segments.last, last.file.slots + 2 <= slotsPerSegment { return nil }
+    /// Begins a new segment where the last has no room for a header and a record, or began too long ago.
+    private func makeRoom(at now: Timestamp) throws(Fault) -> SlotFile? {
+        if isLastOpen, let last = segments.last, last.file.slots + 2 <= slotsPerSegment,
+            last.summary.oldest.map({ now - $0 <= spanMax }) ?? true
+        {
+            return nil
+        }
         let full = isLastOpen ? segments.last : nil
         let next = try Segment.create((segments.last?.number ?? -1) + 1, in: directory)
         SmallFile.syncFolder(directory)

@@ -14,9 +14,9 @@ public actor OutcomeStore {
     public struct Settings: Sendable {
         /// Feedback later than this after its exposure is refused.
         public var window: Duration = .seconds(24 * 3_600)
-        /// Exposures and feedback older than this are removed, a segment (or some thousand rows) at a time.
+        /// Exposures and feedback older than this are removed, a segment (at most an eighth of this) or some thousand rows at a time.
         public var retention: Duration = .seconds(7 * 24 * 3_600)
-        /// Oldest segments are removed beyond this.
+        /// Oldest segments are removed beyond this (indexes, where feedback is sent, take an eighth more).
         public var segmentBytesMax: Int = 4 << 30
         /// Slots of 64 bytes per segment file, at most 2^20.
         public var segmentSlots: Int = 1 << 20
@@ -86,7 +86,8 @@ public actor OutcomeStore {
     private init(directory: String, settings: Settings, feedback: FeedbackTable, newest: Int64) throws(Fault) {
         (self.settings, self.feedback) = (settings, feedback)
         exposures = try ExposureLog(
-            directory: directory, bytesMax: settings.segmentBytesMax, slotsPerSegment: settings.segmentSlots)
+            directory: directory, bytesMax: settings.segmentBytesMax, slotsPerSegment: settings.segmentSlots,
+            spanMax: settings.retention / 8)
         units = UnitIndex(unitsMax: settings.unitsMax)
         tail = FeedbackTail(after: newest)
         feedbackSequence = newest
@@ -110,7 +111,9 @@ public actor OutcomeStore {
         do {
             let completed = try exposures.append(batch)
             unsynced += completed
-            if !completed.isEmpty { _ = exposures.prune(olderThan: .now() - settings.retention) }
+            if !completed.isEmpty, let newest = batch.last?.at {
+                _ = exposures.prune(olderThan: min(newest, .now()) - settings.retention)
+            }
         } catch {
             counts.exposuresLost += Int64(batch.count)
             throw error

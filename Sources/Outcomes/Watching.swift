@@ -13,6 +13,7 @@ extension OutcomeStore {
     public func observations(of route: RouteID, after cursor: Cursor, limit: Int) async throws(Fault) -> (
         observations: [Observation], next: Cursor
     ) {
+        guard !isClosed else { throw closedFault() }
         var next = cursor
         var found: [Observation] = []
         // A quarter is kept for scores, so that a flood of exposures cannot hide them.

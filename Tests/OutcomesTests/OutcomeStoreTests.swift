@@ -168,12 +168,37 @@ struct OutcomeStoreTests {
         await store.close()
     }
 
+    @Test func `what is older than the retention goes, exposures and feedback, also where traffic is slow`() async throws {
+        let folder = Folder()
+        let store = try await OutcomeStore.open(
+            directory: folder.path,
+            settings: settings {
+                $0.segmentSlots = 1 << 20
+                $0.retention = .seconds(800)
+            })
+        let begin = Timestamp(milliseconds: Timestamp.now().milliseconds - 3_600_000)
+        for step in 0..<20 as Range<UInt64> {
+            let one = exposure(step, at: begin + .seconds(Int64(step) * 100))
+            try await store.record([one])
+            #expect(try await store.feed([about(one)], at: one.at) == [.joined])
+        }
+        let left = try await watch(store, from: start, limit: 10)
+        // 19 is at 1 900 s: what is older than 1 100 s may go, by segments of 100 s and more.
+        #expect(left.exposures.count < 14 && left.exposures.last?.request.sequence == 19)
+        await store.close()
+        let again = try await OutcomeStore.open(directory: folder.path, settings: settings())
+        let scores = try await watch(again, from: start, limit: 10).scores
+        #expect((8...11).contains(scores.count) && scores.last?.exposedAt == begin + .seconds(1_900))
+        await again.close()
+    }
+
     @Test func `a closed store takes nothing and says so`() async throws {
         let folder = Folder()
         let store = try await OutcomeStore.open(directory: folder.path, settings: settings())
         await store.close()
         await #expect(throws: Fault.self) { try await store.record([exposure(1)]) }
         await #expect(throws: Fault.self) { try await store.feed([about(exposure(1))], at: noon) }
+        await #expect(throws: Fault.self) { try await store.observations(of: RouteID(1), after: start, limit: 1) }
         await store.close()
     }
 }
