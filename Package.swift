@@ -83,7 +83,7 @@ let rooms: [Target] = [
     tests("SQLTests", ["Faults", "SQL"]),
     tests("ProcessesTests", ["Faults", "Processes"]),
     tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets", "Statistics", "TestSockets"]),
-    tests("StatisticsTests", ["Statistics"]),
+    tests("StatisticsTests", ["JSON", "Statistics"]),
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "YAML"]),
     tests("RoutingTests", ["Faults", "JSON", "Ledger", "Routing", "Statistics", "YAML"]),

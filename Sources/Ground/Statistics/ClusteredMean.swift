@@ -47,6 +47,6 @@ public struct ClusteredMean: Sendable, Equatable {
     }
 
     public var cautiousDesignEffect: Double {
-        DesignEffect.cautious(measured: designEffect, clusterSize: meanClusterSize, defects: defects)
+        DesignEffect.cautious(measured: designEffect, clusterSize: meanClusterSize, samples: Double(samples), defects: defects)
     }
 }

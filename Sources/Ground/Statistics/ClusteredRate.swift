@@ -72,20 +72,28 @@ extension ClusteredRate {
     /// For claims of harmlessness: as long as hardly a hit was seen, nothing is known of how hits cluster, so the measured
     /// value is averaged with a pessimistic one. See `DesignEffect`.
     public func cautiousDesignEffect(at limit: Double) -> Double {
-        DesignEffect.cautious(measured: designEffect(at: limit), clusterSize: meanClusterSize, defects: Double(hits))
+        DesignEffect.cautious(
+            measured: designEffect(at: limit), clusterSize: meanClusterSize, samples: Double(samples), defects: Double(hits))
     }
 }
 
-/// What is believed of the design effect before any defect was seen.
+/// What is believed of the design effect before the data have shown it.
 public enum DesignEffect {
     /// The correlation within a unit that is assumed until shown otherwise: a clean unit counts as at most ten clean requests.
-    public static let priorCorrelation = 0.1
+    static let priorCorrelation = 0.1
     /// How many defects that belief weighs.
-    public static let priorDefects = 4.0
+    static let priorDefects = 4.0
+    /// A variance that rests on few units is itself uncertain, and errs on the low side when heavy users are missing: the
+    /// effect grows by this over the effective number of units. Chosen by `make validate` (a mean at its limit, all defects
+    /// made by 1 % of the users).
+    static let priorUnits = 20.0
 
-    /// The mean of the measured effect and the believed one, weighted by the defects behind each.
-    public static func cautious(measured: Double, clusterSize: Double, defects: Double) -> Double {
+    /// The mean of the measured effect and the believed one, weighted by the defects behind each, and a margin for few units.
+    /// Exactly the measured one when units do not repeat.
+    public static func cautious(measured: Double, clusterSize: Double, samples: Double, defects: Double) -> Double {
+        guard samples > 0 else { return 1 }
         let believed = 1 + priorCorrelation * (clusterSize - 1)
-        return (priorDefects * max(believed, 1) + defects * measured) / (priorDefects + defects)
+        let mixed = (priorDefects * believed + defects * measured) / (priorDefects + defects)
+        return mixed * (1 + priorUnits * (clusterSize - 1) / samples)
     }
 }

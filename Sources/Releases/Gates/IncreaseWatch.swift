@@ -69,7 +69,8 @@ struct IncreaseWatch: Sendable, Codable {
             samples > 0
             ? (candidate.meanClusterSize * Double(candidate.samples) + stable.meanClusterSize * Double(stable.samples)) / samples
             : 1
-        return DesignEffect.cautious(measured: designEffect, clusterSize: size, defects: Double(candidate.hits + stable.hits))
+        return DesignEffect.cautious(
+            measured: designEffect, clusterSize: size, samples: samples, defects: Double(candidate.hits + stable.hits))
     }
 
     var logWealthAgainstGood: Double { logWealthAgainstGood(scale: 1) }
