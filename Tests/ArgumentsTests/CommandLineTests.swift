@@ -134,7 +134,7 @@ final class Rehearsal: Sendable {
                   route        set, show
                   serve        run both planes
                   verify       check
-                  completions  print completions for a shell
+                  completions  Print completions for a shell
 
                 options of every command
                   --json        print one JSON document

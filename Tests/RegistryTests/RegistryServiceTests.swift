@@ -1,6 +1,7 @@
 import Faults
 import JSON
 import Ledger
+import Synchronization
 import Testing
 import YAML
 
@@ -130,6 +131,33 @@ import YAML
         #expect(versions[0].digest == "sha256:" + SHA256.digest(of: #"{"system":"S"}"#).hex)
         #expect(versions.map(\.source) == [.prompt, .prompt])
         await #expect(throws: Fault.self) { try await registry.apply(model("model: { name: support }"), by: "cli") }
+        await ledger.close()
+    }
+
+    /// Every point at which the ledger can be killed while a model with two versions is applied.
+    @Test(arguments: 1...6, [LedgerBoundary.beforeAppendCommit, .afterAppendCommit])
+    func `a crash at any append leaves what the next apply finishes`(nth: Int, boundary: LedgerBoundary) async throws {
+        let text = ModelTests.fraud + "\n    v10: { url: \"http://h/\" }"
+        let reached = Mutex(0)
+        var settings = LedgerWriter.Settings()
+        settings.boundaries = Boundaries { name in
+            let count = reached.withLock { count in
+                count += name == boundary.rawValue ? 1 : 0
+                return count
+            }
+            if name == boundary.rawValue, count == nth { throw CancellationError() }
+        }
+        let dying = try await LedgerWriter.open(directory: folder.path, settings: settings)
+        let first = RegistryService(ledger: dying, artifacts: ArtifactStore(directory: folder.path + "/artifacts"))
+        let survived = (try? await first.apply(model(text), by: "cli")) != nil
+        #expect(survived == (nth > 3))
+        await dying.close()
+
+        let (registry, ledger) = try await open()
+        let done = boundary == .afterAppendCommit && nth == 3 || survived
+        #expect(try await registry.apply(model(text), by: "cli") == (done ? .unchanged : .created))
+        #expect(await registry.versions(of: "fraud-model").map(\.id.version) == ["v10", "v11"])
+        #expect(try await ledger.reader.count() == 3)
         await ledger.close()
     }
 

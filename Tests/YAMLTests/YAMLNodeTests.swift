@@ -109,6 +109,25 @@ import YAML
         #expect(missing.why.hasPrefix("release.yaml line 1: ") && missing.what.contains("`stages:`"))
     }
 
+    @Test(arguments: 0..<300 as Range<UInt64>)
+    func `damaged files are refused with a line or read, never a crash`(seed: UInt64) {
+        var random = SeededRandom(state: seed)
+        let text =
+            "model:\n  name: m\n  build: { run: \"a {b}\", timeout: 10m }\n  list:\n    - 1\n    - [x, 'y']\n---\nroute: |\n  text\n"
+        let marks = Array("{}[]:,-#&*!|>'\"%@` \n\t\u{0}\u{7f}é".utf8)
+        var bytes = Array(text.utf8)
+        for _ in 0..<Int.random(in: 1...6, using: &random) {
+            bytes[Int.random(in: bytes.indices, using: &random)] = marks[Int.random(in: marks.indices, using: &random)]
+        }
+        do {
+            for node in try YAMLNode.documents(in: String(decoding: bytes, as: UTF8.self), file: "f") {
+                _ = node.json.canonicalText
+            }
+        } catch {
+            #expect(error.why.hasPrefix("f line ") && error.kind == .badConfiguration, "\(error)")
+        }
+    }
+
     @Test func `block texts keep their lines`() throws {
         #expect(try document("run: |\n  a\n  b\n")["run"] == "a\nb\n")
         #expect(try document("run: >-\n  true\n")["run"] == "true")
@@ -117,4 +136,15 @@ import YAML
 
 extension YAMLNode {
     fileprivate subscript(_ key: String) -> JSONValue? { json[key] }
+}
+
+struct SeededRandom: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
 }

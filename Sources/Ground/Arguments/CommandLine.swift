@@ -63,7 +63,7 @@ public struct CommandLine: Sendable {
 
     /// Needs the tree that it is part of: `run` answers it.
     private static let completions = Command(
-        "completions", summary: "print completions for a shell", parameters: [.operand("SHELL", "one of \(shells)")]
+        "completions", summary: "Print completions for a shell", parameters: [.operand("SHELL", "one of \(shells)")]
     ) { _ in }
 
     private static let shells = Completions.Shell.allCases.map(\.rawValue).joined(separator: ", ")

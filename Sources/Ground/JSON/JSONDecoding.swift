@@ -57,8 +57,7 @@ struct JSONDecoding: Decoder {
     }
 
     static func decode<T: Decodable>(_ type: T.Type, from value: JSONValue, at path: [any CodingKey]) throws -> T {
-        if let json = value as? T { return json }
-        return try T(from: JSONDecoding(value: value, codingPath: path))
+        try T(from: JSONDecoding(value: value, codingPath: path))
     }
 
     static func mismatch(_ type: Any.Type, _ expected: String, _ value: JSONValue, _ path: [any CodingKey]) -> DecodingError {

@@ -42,12 +42,11 @@ final class JSONEncoding: Encoder {
     }
 
     fileprivate static func encode(_ value: some Encodable, into slot: Slot, at path: [any CodingKey]) throws {
-        if let json = value as? JSONValue {
-            slot.content = .value(json)
-        } else {
-            try value.encode(to: JSONEncoding(slot, at: path))
-        }
+        try value.encode(to: JSONEncoding(slot, at: path))
     }
+
+    /// The whole value at once.
+    func set(_ value: JSONValue) { slot.content = .value(value) }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
         KeyedEncodingContainer(Keyed<Key>(slot: slot, codingPath: codingPath))

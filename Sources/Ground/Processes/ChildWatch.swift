@@ -143,6 +143,7 @@ final class ChildWatch: Sendable {
     // MARK: the thread
 
     private func watch() {
+        unsafe claw_name_thread("children")
         // Signals belong to the threads that wait for them.
         var every = sigset_t()
         unsafe sigfillset(&every)
