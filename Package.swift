@@ -72,6 +72,8 @@ let house: [Target] = [
     .executableTarget(
         name: "openclaw-validate", dependencies: ["JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry"],
         path: "Benchmarks/Validate", swiftSettings: settings),
+    .executableTarget(
+        name: "openclaw-appends", dependencies: ["Faults", "JSON", "Ledger"], path: "Benchmarks/Appends", swiftSettings: settings),
 ]
 
 let rooms: [Target] = [

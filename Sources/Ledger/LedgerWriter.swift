@@ -83,7 +83,7 @@ public actor LedgerWriter {
     {
         if let ending { throw .cannotRecord(ending) }
         guard pending.count < settings.pendingMax else { throw .cannotRecord(overfull) }
-        precondition(!resource.kind.contains("/") && !resource.kind.isEmpty && !resource.name.isEmpty, "a resource is kind/name")
+        guard ResourceID(parsing: resource.description) == resource else { throw .cannotRecord(LedgerWriter.unnamed(resource)) }
         let result = await withCheckedContinuation { answer in
             pending.append(PendingAppend(draft: draft, resource: resource, expected: expected, answer: answer))
             flush()
@@ -259,6 +259,12 @@ public actor LedgerWriter {
         }
         feed.end()
         await database.close()
+    }
+
+    private static func unnamed(_ resource: ResourceID) -> Fault {
+        Fault(
+            .usage, what: "Nothing can be recorded about '\(resource)'.", why: "A resource is a kind without slashes, and a name.",
+            fix: "Give it a name.")
     }
 
     private var overfull: Fault {

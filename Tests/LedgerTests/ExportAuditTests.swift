@@ -206,7 +206,7 @@ struct Evidence: Sendable {
 
     @Test func `another key does not vouch, and a found key only for its own ledger`() async throws {
         let evidence = try await Evidence.make(entries: 3)
-        let other = SigningKey.generate().verifier
+        let other = SigningKey(name: SigningKey.freshName(), privateKey: .init()).verifier
         #expect(evidence.verdict(.demanded(other)).signature == .bad)
         #expect(!evidence.verdict(.demanded(other)).isGood)
         #expect(evidence.verdict(.found(other)).signature == .unchecked)

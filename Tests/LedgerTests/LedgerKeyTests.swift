@@ -81,6 +81,15 @@ import Testing
         await (try LedgerWriter.open(directory: folder.path)).close()
     }
 
+    @Test func `a ledger that is gone is not silently begun anew under its key`() async throws {
+        let folder = Folder()
+        await (try LedgerWriter.open(directory: folder.path)).close()
+        unsafe unlink(folder.path + "/ledger.db")
+        #expect(await fault { try await LedgerWriter.open(directory: folder.path) }?.what.contains("is gone") == true)
+        unsafe unlink(folder.path + "/ledger.key")
+        await (try LedgerWriter.open(directory: folder.path)).close()
+    }
+
     @Test func `a checkpoint is the text that the specification asks for`() async throws {
         let key = SigningKey(name: "openclaw/test", privateKey: Ed25519.PrivateKey(seed: Array(0..<32))!)
         let signed = SignedCheckpoint(Checkpoint(origin: "openclaw/test", size: 7, root: MerkleTree.emptyRoot), signedBy: key)

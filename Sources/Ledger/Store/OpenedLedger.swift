@@ -24,14 +24,23 @@ struct OpenedLedger: Sendable {
             let origin = try session.rows("SELECT name FROM origin").first?[0].textValue
             return (try checkedState(session), try LedgerStore.lastCheckpoint(session), origin)
         }
-        let key = try key(at: keyPath, origin: origin, signed: signed)
-        if origin == nil {
+        let name: String
+        if let origin {
+            name = origin
+        } else {
+            // The database is named before there is a key. So a key without a name in the database is not a start that was cut
+            // short: the ledger that it signed for is gone, and a new one under its name would be a forgery.
+            if try SigningKey.read(keyPath) != nil { throw lostLedger(keyPath) }
+            name = SigningKey.freshName()
             try await database.write { (session) throws(Fault) in
-                try session.run("INSERT INTO origin (id, name) VALUES (0, ?)", [.text(key.name)])
+                try session.run("INSERT INTO origin (id, name) VALUES (0, ?)", [.text(name)])
             }
         }
+        let key = try key(at: keyPath, origin: name, signed: signed)
         if let signed { try await check(signed, key, database) }
-        try KeyFile.write(key.verifier.text + "\n", to: verifierPath, mode: 0o644)
+        let line = Array((key.verifier.text + "\n").utf8)
+        // Written once: synchronising files at every start would be most of the start.
+        if (try? KeyFile.read(verifierPath)) != line { try KeyFile.write(line, to: verifierPath, mode: 0o644) }
         return OpenedLedger(database: database, key: key, state: state, signed: signed)
     }
 
@@ -46,12 +55,19 @@ struct OpenedLedger: Sendable {
         return state
     }
 
-    private static func key(at path: String, origin: String?, signed: SignedCheckpoint?) throws(Fault) -> SigningKey {
+    private static func lostLedger(_ keyPath: String) -> Fault {
+        Fault(
+            .unavailable, what: "The ledger is gone, though its key \(keyPath) is there.",
+            why: "ledger.db is new and empty: it was removed, or the key was put into another home.",
+            fix: "Put ledger.db back from a copy. To begin a new ledger instead, move the key away first.")
+    }
+
+    private static func key(at path: String, origin: String, signed: SignedCheckpoint?) throws(Fault) -> SigningKey {
         if let key = try SigningKey.read(path) {
-            guard origin == nil || origin == key.name else {
+            guard origin == key.name else {
                 throw Fault(
                     .unavailable, what: "The key \(path) belongs to another ledger.",
-                    why: "It is named \(key.name); this ledger is \(origin!).",
+                    why: "It is named \(key.name); this ledger is \(origin).",
                     fix: "Put back the key that was made with this ledger.")
             }
             return key
@@ -62,10 +78,8 @@ struct OpenedLedger: Sendable {
                 why: "The ledger has signed checkpoints; a new key could not be told from a forger's.",
                 fix: "Put the key back from a copy. Without one: keep this home as evidence and start a new one with --home.")
         }
-        // The name outlives a key that was lost before it ever signed.
-        let fresh = SigningKey.generate()
-        let key = SigningKey(name: origin ?? fresh.name, privateKey: fresh.privateKey)
-        try KeyFile.write(key.text + "\n", to: path, mode: 0o600)
+        let key = SigningKey(name: origin, privateKey: Ed25519.PrivateKey())
+        try KeyFile.write(Array((key.text + "\n").utf8), to: path, mode: 0o600)
         return key
     }
 

@@ -16,13 +16,12 @@ enum KeyFile {
     }
 
     /// Never readable by others for a moment: it is created with its mode.
-    static func write(_ text: String, to path: String, mode: mode_t) throws(Fault) {
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws(Fault) {
         let beside = path + ".new"
         unsafe unlink(beside)
         let file = unsafe open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard file >= 0 else { throw fault(path, "written") }
         defer { close(file) }
-        let bytes = Array(text.utf8)
         let count = unsafe bytes.withUnsafeBytes { unsafe pwrite(file, $0.baseAddress, $0.count, 0) }
         // The process's umask may have narrowed the mode; it never widens it.
         guard count == bytes.count, fchmod(file, mode) == 0, fsync(file) == 0, unsafe rename(beside, path) == 0 else {

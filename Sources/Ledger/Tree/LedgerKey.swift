@@ -54,10 +54,8 @@ struct SigningKey: Sendable {
 
     var verifier: VerifierKey { VerifierKey(name: name, publicKey: privateKey.publicKey) }
 
-    /// A key for a new ledger, which gets its id here.
-    static func generate() -> SigningKey {
-        SigningKey(name: "openclaw/\(Hexadecimal.text(of: SecureRandom.bytes(8)))", privateKey: Ed25519.PrivateKey())
-    }
+    /// The name of a new ledger: no two have the same.
+    static func freshName() -> String { "openclaw/\(Hexadecimal.text(of: SecureRandom.bytes(8)))" }
 
     /// A name stands in one word of a signature line, and before a plus in a verifier key.
     static func isName(_ text: String) -> Bool {
