@@ -106,7 +106,7 @@ extension OutcomeStore {
             }
             let outcome = await withCheckedContinuation { continuation in
                 queue.append(QueuedFeedback(rows: rows, continuation: continuation))
-                if !isWriting { writing = Task { await writeQueue() } }
+                if writing == nil { writing = Task { await writeQueue() } }
             }
             sequences = try outcome.get()[...]
         }
@@ -119,10 +119,8 @@ extension OutcomeStore {
     }
 
     /// Writes what is queued, and what is queued meanwhile, one transaction at a time: sequences become known in order.
-    func writeQueue() async {
-        guard !isWriting else { return }
-        isWriting = true
-        defer { isWriting = false }
+    private func writeQueue() async {
+        defer { writing = nil }
         while !queue.isEmpty {
             let batch = queue
             queue = []

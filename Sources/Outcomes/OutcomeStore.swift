@@ -59,7 +59,7 @@ public actor OutcomeStore {
     var watchers: [Int: CheckedContinuation<Void, Never>] = [:]
     var nextWaiter = 0
     var queue: [QueuedFeedback] = []
-    var isWriting = false
+    /// Runs while there is feedback to write.
     var writing: Task<Void, Never>?
 
     private let syncer: Syncer
@@ -147,7 +147,7 @@ public actor OutcomeStore {
         isClosed = true
         early.giveUpAll()
         wakeWatchers()
-        while isWriting || !queue.isEmpty { if isWriting { await writing?.value } else { await writeQueue() } }
+        while let writing { await writing.value }
         exposures.close()
         for file in unsynced { fdatasync(file.descriptor) }
         unsynced = []
