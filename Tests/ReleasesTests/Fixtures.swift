@@ -24,7 +24,7 @@ enum Fixture {
         do { return try JSONValue.object(value).decoded() } catch { fatalError("\(error)") }
     }
 
-    static let gate = Gate(measure: .errorRate, limit: 0.01, line: 9)
+    static let gate = Gate(.errorRate, limit: 0.01, line: 9)
 
     /// A plan with every stage at work; `stages` leaves some out.
     static func plan(
