@@ -50,6 +50,7 @@ final class ExposureLog {
     }
     var firstSlot: Int64 { segments.first?.firstSlot ?? 0 }
     var bytes: Int { segments.reduce(0) { $0 + $1.bytes } }
+    var newest: Timestamp? { segments.compactMap(\.summary.newest).max() }
     var segmentCount: Int { segments.count }
     /// What must be synced for the latest batches to be durable.
     var openFile: SlotFile? { isLastOpen ? segments.last?.file : nil }

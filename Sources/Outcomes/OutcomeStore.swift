@@ -96,7 +96,7 @@ public actor OutcomeStore {
         if exposures.tornSlots > 0 {
             log.warning("a crash tore the end of the exposures; it was cut away", ["slots": .integer(Int64(exposures.tornSlots))])
         }
-        _ = exposures.prune(olderThan: .now() - settings.retention)
+        if let newest = exposures.newest { _ = exposures.prune(olderThan: min(newest, .now()) - settings.retention) }
     }
 
     deinit { thread.stop() }
