@@ -41,7 +41,7 @@ let groundFloor: [Target] = [
     ground("SQL", ["CSQLite", "Faults"]),
     ground("Sockets", ["CLinux", "Faults"]),
     ground("Processes", ["CLinux", "Faults"]),
-    ground("HTTP", ["CCurl", "CLinux", "Faults", "JSON", "Sockets", "Telemetry"]),
+    ground("HTTP", ["CCurl", "Faults", "JSON", "Sockets", "Telemetry"]),
     ground("Statistics", ["Faults", "JSON"]),
 ]
 
@@ -74,6 +74,10 @@ let house: [Target] = [
         path: "Benchmarks/Validate", swiftSettings: settings),
     .executableTarget(
         name: "openclaw-appends", dependencies: ["Faults", "JSON", "Ledger"], path: "Benchmarks/Appends", swiftSettings: settings),
+    .target(name: "AllocationCounter", path: "Benchmarks/AllocationCheck/Counter"),
+    .executableTarget(
+        name: "openclaw-allocations", dependencies: ["AllocationCounter", "Gateway", "HTTP", "Outcomes", "Routing"],
+        path: "Benchmarks/AllocationCheck/Check", swiftSettings: settings),
 ]
 
 let rooms: [Target] = [
@@ -119,6 +123,7 @@ let package = Package(
     products: [
         .executable(name: "openclaw", targets: ["openclaw"]),
         .executable(name: "openclaw-validate", targets: ["openclaw-validate"]),
+        .executable(name: "openclaw-allocations", targets: ["openclaw-allocations"]),
     ],
     targets: doors + groundFloor + house + rooms,
     cLanguageStandard: .c2x,

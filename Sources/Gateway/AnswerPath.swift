@@ -35,8 +35,7 @@ extension UpstreamConnection {
         var at = 0
         while true {
             let rest = unsafe UnsafeBufferPointer(rebasing: bytes[at...])
-            let isHead = client.exchange?.method == .head
-            switch unsafe loop.response.parse(rest.span, toHead: isHead, headerBytesMax: 64 << 10) {
+            switch unsafe loop.response.parse(rest.span, toHead: client.isHead, headerBytesMax: 64 << 10) {
             case .needsMore:
                 if at > 0 {
                     unsafe partialHead.append(rest)

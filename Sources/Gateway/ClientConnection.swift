@@ -30,6 +30,7 @@ final class ClientConnection: Connection {
     var upstream: UpstreamConnection?
     var keepsAlive = true
     var isHTTP10 = false
+    var isHead = false
     /// When the first byte of the present request was read.
     var startedAt: Int64 = 0
     /// The unit of routes that assign by client address: the hash of the address as text.
@@ -62,7 +63,7 @@ final class ClientConnection: Connection {
         var reads = 0
         while isOpen, mayRead, !isLingering {
             switch state {
-            case .reading: break
+            case .reading: if !pending.isEmpty { return }
             case .uploading: if upstream?.takesMore != true { return }
             case .exchanging, .consulting: return
             }
@@ -102,7 +103,7 @@ final class ClientConnection: Connection {
         isServing = true
         defer { isServing = false }
         var at = 0
-        while state == .reading, at < bytes.count, isOpen, !isLingering {
+        while state == .reading, at < bytes.count, pending.isEmpty, isOpen, !isLingering {
             if !isPartial { startedAt = reactor.now }
             let used = unsafe serveOne(UnsafeBufferPointer(rebasing: bytes[at...]))
             if used == 0 {
@@ -147,14 +148,20 @@ final class ClientConnection: Connection {
         gathered.reset()
         guard keepsAlive, !loop.isDraining else { return closeAfterLingering() }
         setDeadline(milliseconds: pending.isEmpty ? Self.idleMilliseconds : Self.stalledMilliseconds)
-        if isServing { return }  // `serve` goes on by itself
+        if !isServing { goOn() }  // else `serve` goes on by itself
+    }
+
+    /// Serves what was pipelined, once the client has taken the answers before.
+    private func goOn() {
+        guard pending.isEmpty else { return }
         if !held.isEmpty { serveHeld() }
         if isOpen, mayRead, state == .reading { reactor.resumeLater(self) }
     }
 
     override func drained() {
-        if state == .reading { setDeadline(milliseconds: Self.idleMilliseconds) }
-        upstream?.clientDrained()
+        guard state == .reading else { return upstream?.clientDrained() ?? () }
+        setDeadline(milliseconds: Self.idleMilliseconds)
+        goOn()
     }
 
     // MARK: Ending
@@ -190,9 +197,21 @@ final class ClientConnection: Connection {
         switch state {
         case .reading where isLingering || !pending.isEmpty || (held.isEmpty && !isPartial): close()
         case .reading: refuse(.timedOut)
-        case .uploading: abort()
+        case .uploading: stalled()
         case .exchanging, .consulting: if isLeaving || !pending.isEmpty { abort() }
         }
+    }
+
+    /// The body does not go on: either the client sends nothing, or the upstream takes nothing.
+    private func stalled() {
+        guard exchange?.answerBegan == false, upstream?.takesMore == true else {
+            upstream?.abandon()
+            return fail(.timedOut, 504, why: "It took no more of the request's body.", fix: "Look at the upstream.")
+        }
+        endExchange(.clientFault, status: 408)
+        dropUpstream()
+        state = .reading
+        refuse(.timedOut)
     }
 
     func closeIfIdle() {

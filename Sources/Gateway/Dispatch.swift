@@ -32,6 +32,7 @@ extension ClientConnection {
             return
         }
         self.upstream = upstream
+        if !wholeBody { setDeadline(milliseconds: Self.bodyMilliseconds) }
         upstream.carry(self, wholeRequest: wholeBody)
         if isOpen, inputEnded { leave() }
     }

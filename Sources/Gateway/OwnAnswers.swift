@@ -116,7 +116,7 @@ extension ClientConnection {
         loop.output.append(decimal: body.count)
         loop.output.append("\r\n")
         writeEndOfHead()
-        if exchange?.method != .head { loop.output.append(body) }
+        if !isHead { loop.output.append(body) }
         exchange?.bytesOut += loop.output.count
         if unsafe !send(loop.output.bytes) { close() }
     }

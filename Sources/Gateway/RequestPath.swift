@@ -31,7 +31,7 @@ extension ClientConnection {
             return 0
         case .complete: break
         }
-        (keepsAlive, isHTTP10) = (loop.parser.keepsAlive, loop.parser.isHTTP10)
+        (keepsAlive, isHTTP10, isHead) = (loop.parser.keepsAlive, loop.parser.isHTTP10, loop.parser.method == .head)
         if let door = unsafe OwnDoor(loop.parser, in: bytes.span) { return unsafe serveOwn(door, bytes) }
         guard let route = unsafe loop.table.route(for: loop.parser, in: bytes.span) else { return unsafe serveUnmatched(bytes) }
         switch loop.parser.body {

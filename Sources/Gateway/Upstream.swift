@@ -79,8 +79,9 @@ final class UpstreamConnection: Connection {
     private func transmit() {
         bytesSent += request.count
         guard unsafe send(request.bytes) else { return failSending() }
-        awaitAnswer()
-        if !isWhole, pending.isEmpty { client?.readMore() }
+        if isWhole { return awaitAnswer() }
+        clearDeadline()  // the one for connecting; the client has one for its body
+        if pending.isEmpty { client?.readMore() }
     }
 
     /// Writing failed. What the upstream said before it closed is read first: it may be the answer (413, say).

@@ -23,7 +23,7 @@ struct ImportMap {
             case "ground": Target(name: call.first, folder: "Sources/Ground/\(call.first)/", dependencies: call.rest)
             case "module": Target(name: call.first, folder: "Sources/\(call.first)/", dependencies: call.rest)
             case "tests": Target(name: call.first, folder: "Tests/\(call.first)/", dependencies: call.rest)
-            case "executableTarget":
+            case "executableTarget", "target":
                 Target(
                     name: call.first, folder: (call.path.isEmpty ? "Sources/\(call.first)" : call.path) + "/",
                     dependencies: call.rest)

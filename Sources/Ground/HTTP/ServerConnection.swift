@@ -44,7 +44,8 @@ final class ServerConnection: Connection, @unchecked Sendable {
         while isOpen, mayRead, !isLingering {
             switch state {
             case .handling, .streaming: return
-            case .reading, .readingBody: break
+            // A client that does not take its answers asks for no more.
+            case .reading, .readingBody: if !pending.isEmpty { return }
             }
             switch unsafe receive(into: loop.scratch) {
             case .bytes(let count):
@@ -58,7 +59,7 @@ final class ServerConnection: Connection, @unchecked Sendable {
     }
 
     private func process() {
-        while isOpen, !isLingering, !input.isEmpty {
+        while isOpen, !isLingering, !input.isEmpty, pending.isEmpty {
             switch state {
             case .reading: if !readHead() { return }
             case .readingBody: if !readBody() { return }
@@ -237,6 +238,10 @@ final class ServerConnection: Connection, @unchecked Sendable {
         guard keepsAlive, !loop.isDraining else { return closeAfterLingering() }
         state = .reading
         setIdleDeadline()
+        goOn()
+    }
+
+    private func goOn() {
         process()
         if isOpen && mayRead { reactor.resumeLater(self) }
     }
@@ -246,6 +251,9 @@ final class ServerConnection: Connection, @unchecked Sendable {
             roomAwaited = nil
             clearDeadline()
             continuation.resume(returning: true)
+        } else if case .reading = state {
+            setIdleDeadline()
+            goOn()
         }
     }
 
