@@ -192,6 +192,7 @@ struct Evidence: Sendable {
             forged.lines[Self.size] = JSONValue.object(["checkpoint": .string(forgery)]).canonicalText
             let verdict = forged.verdict()
             #expect(!verdict.isGood && verdict.firstBad == nil && verdict.signature == .bad, "\(forgery): \(verdict)")
+            #expect(forged.verdict(.found(honest.key)) == verdict, "\(forgery)")
         }
         var headless = honest
         headless.lines.removeLast()

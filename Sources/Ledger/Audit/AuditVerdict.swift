@@ -48,10 +48,12 @@ public enum AuditKey: Equatable, Sendable {
     case none
 
     func check(_ signed: SignedCheckpoint) -> AuditVerdict.Signature {
+        // A ledger signs under its own name: a note that says otherwise was altered, whoever may check it.
+        guard signed.isSignedByItsOrigin else { return .bad }
         switch self {
-        case .demanded(let key): key.verifies(signed) ? .verified : .bad
-        case .found(let key) where key.name == signed.checkpoint.origin: key.verifies(signed) ? .verified : .bad
-        case .found, .none: .unchecked
+        case .demanded(let key): return key.verifies(signed) ? .verified : .bad
+        case .found(let key) where signed.names(key): return key.verifies(signed) ? .verified : .bad
+        case .found, .none: return .unchecked
         }
     }
 }

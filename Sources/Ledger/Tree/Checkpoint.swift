@@ -31,6 +31,11 @@ public struct SignedCheckpoint: Equatable, Sendable {
     let note: String
     let signatures: [Signature]
 
+    var isSignedByItsOrigin: Bool { signatures.contains { $0.name == checkpoint.origin } }
+
+    /// Whether one of its signatures claims to be by this key.
+    func names(_ key: VerifierKey) -> Bool { signatures.contains { $0.name == key.name || $0.keyHash == key.keyHash } }
+
     /// Signs with the ledger's own key, whose name is the ledger's origin.
     init(_ checkpoint: Checkpoint, signedBy key: SigningKey) {
         let signature = Signature(
