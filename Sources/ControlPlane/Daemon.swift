@@ -168,6 +168,12 @@ public final class Daemon: Sendable {
         }
     }
 
+    /// Returns when the retries have ended: true when the control plane works.
+    func whenOpen() async -> Bool {
+        await state.withLock(\.opener)?.value
+        return (try? services()) != nil
+    }
+
     // MARK: What endpoints ask
 
     /// The capabilities, or why there are none.

@@ -23,6 +23,7 @@ enum Wiring {
             try await tokens.restore()
             try await registry.restore()
             try await routes.restore()
+            try await publisher.check(restored: await routes.table())
             let outcomes = try await OutcomeStore.open(directory: home.outcomes, settings: .init())
             let releases = ReleaseService(
                 settings: .init(directory: home.releases), ledger: ledger, registry: registry, routes: routes, outcomes: outcomes)

@@ -50,7 +50,7 @@ struct ReleaseScreenTests {
     @Test func `one line says what moved since the last look`() {
         #expect(
             ReleaseScreen.line(Self.running)
-                == "fraud-model-v12  stage monitor_metrics  share 25 %  max_p95_latency_ms pass  max_error_rate pass  min_quality_score undecided"
+                == "fraud-model-v12  stage monitor_metrics  share 25 %  max_p95_latency_ms pass  max_error_rate pass  1 undecided"
         )
     }
 
@@ -91,8 +91,9 @@ struct ReleaseScreenTests {
                   others   max_p95_latency_ms pass, max_error_rate undecided (0 of 166)
                   users    166 answers came from v13; about 66 of them were wrong, v11 would have given about 14
                   would have passed with at least 0.85: nothing else stood in its way
-                  entry  when                   decision        because             what would have changed it
-                  398    2026-11-21 02:00:00 Z  goes on to 5 %  50 requests at 1 %  fewer than 50 requests
+                  entry  at        decision
+                  398    02:00:00  goes on to 5 %: 50 requests at 1 %
+                                   else: fewer than 50 requests
                   proof    openclaw audit prove 412
                 """)
     }

@@ -79,6 +79,12 @@ enum Figures {
         return text
     }
 
+    /// `02:18:00`, in UTC, where the day is clear.
+    static func clock(_ rfc3339: String) -> String {
+        guard let start = rfc3339.firstIndex(of: "T") else { return rfc3339 }
+        return String(rfc3339[rfc3339.index(after: start)...].prefix(8))
+    }
+
     /// `2026-11-21 02:18:00 Z`
     static func moment(_ rfc3339: String) -> String {
         guard let dot = rfc3339.firstIndex(of: ".") else { return rfc3339 }

@@ -15,9 +15,10 @@ struct Table {
         let widths = (0..<columns).map { column in all.map { $0.indices.contains(column) ? Table.width($0[column]) : 0 }.max() ?? 0
         }
         return all.enumerated().map { index, row in
-            let cells = row.enumerated().map { column, cell in
-                // Nothing stands after the last cell, so that no line ends in blanks.
-                column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - Table.width(cell))
+            // Nothing stands after the last cell that says something, so that no line ends in blanks.
+            let said = row.prefix((row.lastIndex { !$0.isEmpty } ?? -1) + 1)
+            let cells = said.enumerated().map { column, cell in
+                column == said.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - Table.width(cell))
             }
             let line = String(repeating: " ", count: indent) + cells.joined(separator: "  ")
             return index == 0 && !heading.isEmpty ? style.faint(line) : line

@@ -24,16 +24,19 @@ enum ReleaseExplain {
         return lines.joined(separator: "\n")
     }
 
-    /// Each decision on the way, with the ledger entry that proves it and what would have changed it.
+    /// Each decision on the way: the ledger entry that proves it, when, what, why, and what would have changed it.
     private static func decisions(_ decisions: [JSONValue], _ style: Style) -> [String] {
         guard !decisions.isEmpty else { return [] }
-        var table = Table(["entry", "when", "decision", "because", "what would have changed it"], indent: 2)
+        var table = Table(["entry", "at", "decision"], indent: 2)
         for decision in decisions {
+            let because = decision["because"]?.stringValue.map { ": \($0)" } ?? ""
             table.add([
-                decision["entry"]?.integerValue.map { "\($0)" } ?? "", Figures.moment(decision["at"]?.stringValue ?? ""),
-                decision["what"]?.stringValue ?? "", decision["because"]?.stringValue ?? "",
-                decision["would_have"]?.stringValue ?? "",
+                decision["entry"]?.integerValue.map { "\($0)" } ?? "", Figures.clock(decision["at"]?.stringValue ?? ""),
+                "\(decision["what"]?.stringValue ?? "")\(because)",
             ])
+            if let wouldHave = decision["would_have"]?.stringValue, !wouldHave.isEmpty {
+                table.add(["", "", style.faint("else: \(wouldHave)")])
+            }
         }
         return [table.text(style)]
     }

@@ -13,10 +13,12 @@ enum ReleasePlanFile {
         let plans = answer["plans"]?.arrayValue ?? []
         // One file usually holds one release: then the document is its plan itself.
         let document = plans.count == 1 ? plans[0] : answer
-        Output(invocation).show(document) { style in plans.map { text($0, style) }.joined(separator: "\n\n") }
+        Output(invocation).show(document) { style in
+            plans.map { text($0, of: invocation.operand("FILE"), style) }.joined(separator: "\n\n")
+        }
     }
 
-    static func text(_ plan: JSONValue, _ style: Style) -> String {
+    static func text(_ plan: JSONValue, of file: String, _ style: Style) -> String {
         let route = plan["route"]?.stringValue.map { " on route \($0)" } ?? ""
         let previous = plan["previous"]?.stringValue.map { ", back to \($0) when it misbehaves" } ?? ""
         let subject = style.strong("\(plan["model"]?.stringValue ?? "") \(plan["version"]?.stringValue ?? "")")
@@ -36,7 +38,7 @@ enum ReleasePlanFile {
         var lines = ["would release \(subject)\(route)\(previous)", stages.text(style)]
         if !gates.rows.isEmpty { lines.append(gates.text(style)) }
         lines += (plan["notes"]?.arrayValue ?? []).compactMap(\.stringValue).map { style.faint("  \($0)") }
-        lines.append("next: openclaw release apply FILE --watch")
+        lines.append("next: openclaw release apply \(file) --watch")
         return lines.joined(separator: "\n")
     }
 }

@@ -18,10 +18,12 @@ enum ReleaseScreen {
 
     /// One line, for logs and lists: what moved since the last look can be seen in it.
     static func line(_ status: JSONValue) -> String {
-        let verdicts = (status["verdicts"]?.arrayValue ?? []).map {
-            "\($0["gate"]?.stringValue ?? "") \($0["outcome"]?.stringValue ?? "")"
-        }
-        return ([name(status)] + standing(status, .plain) + verdicts).joined(separator: "  ")
+        let verdicts = status["verdicts"]?.arrayValue ?? []
+        let decided = verdicts.filter { $0["outcome"] != "undecided" }
+        var parts = [name(status)] + standing(status, .plain)
+        parts += decided.map { "\($0["gate"]?.stringValue ?? "") \($0["outcome"]?.stringValue ?? "")" }
+        if decided.count < verdicts.count { parts.append("\(verdicts.count - decided.count) undecided") }
+        return parts.joined(separator: "  ")
     }
 
     /// Decided for good or bad: nothing more will happen but the bake.
