@@ -42,7 +42,7 @@ let groundFloor: [Target] = [
     ground("Sockets", ["CLinux", "Faults"]),
     ground("Processes", ["CLinux", "Faults"]),
     ground("HTTP", ["CCurl", "Faults", "JSON", "Sockets", "Telemetry"]),
-    ground("Statistics", ["Faults", "JSON"]),
+    ground("Statistics"),
 ]
 
 let house: [Target] = [

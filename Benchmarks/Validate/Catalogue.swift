@@ -29,6 +29,12 @@ extension Scenario {
             Scenario(
                 name: "max_error_rate 0.5 % at its limit, 200 heavy-tailed users", gates: [errors], users: .heavyTailed(count: 200),
                 candidate: erring,
+                requests: 40_000, questions: [.falseAlarms(promise: single.failAlpha), .falsePasses(promise: nil)]),
+            Scenario(
+                name: "max_error_rate 0.5 % at its limit, sessions", gates: [errors], users: .sessions, candidate: erring,
+                requests: 100_000, questions: bothSides),
+            Scenario(
+                name: "max_p95_latency_ms at its limit, sessions", gates: [slow], users: .sessions, candidate: slowing,
                 requests: 40_000, questions: bothSides),
             Scenario(
                 name: "max_error_rate 5 % at its limit, heavy-tailed users", gates: [Gate(.errorRate, limit: 0.05)], users: heavy,
@@ -59,6 +65,9 @@ extension Scenario {
             Scenario(
                 name: "min_quality_score 0.92 at its limit, heavy-tailed users", gates: [quality], users: heavy, candidate: version,
                 requests: 20_000, questions: bothSides),
+            Scenario(
+                name: "min_quality_score 0.92 at its limit, sessions", gates: [quality], users: .sessions, candidate: version,
+                requests: 20_000, questions: bothSides),
         ]
     }
 
@@ -74,6 +83,13 @@ extension Scenario {
                 share: 1_000, requests: 40_000, questions: bothSides),
             Scenario(
                 name: "max_error_rate_increase 1x, A/A, heavy-tailed, 10 %", gates: [even], users: .heavyTailed(count: 10_000),
+                candidate: version,
+                stable: version, share: 1_000, requests: 40_000, questions: bothSides),
+            Scenario(
+                name: "max_error_rate_increase 1x, A/A, sessions, 10 %", gates: [even], users: .sessions, candidate: version,
+                stable: version, share: 1_000, requests: 100_000, questions: bothSides),
+            Scenario(
+                name: "max_error_rate_increase 1x, A/A, 500 heavy-tailed, 10 %", gates: [even], users: .heavyTailed(count: 500),
                 candidate: version,
                 stable: version, share: 1_000, requests: 40_000, questions: bothSides),
             Scenario(

@@ -21,20 +21,20 @@ struct Options: Sendable {
             case "--help", "-h":
                 print(Self.usage)
                 exit(0)
-            default: refuse("\(option) is not an option")
+            default: Self.refuse("\(option) is not an option")
             }
         }
     }
 
     private func number(_ rest: inout ArraySlice<String>, after option: String, in range: ClosedRange<Int>) -> Int {
         guard let value = rest.popFirst().flatMap({ Int($0) }), range.contains(value) else {
-            refuse("\(option) takes a whole number from \(range.lowerBound) to \(range.upperBound)")
+            Self.refuse("\(option) takes a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
     }
 
-    private func refuse(_ why: String) -> Never {
-        print("error: \(why)\n\(Self.usage)")
+    static func refuse(_ why: String) -> Never {
+        print("error: \(why)\n\(usage)")
         exit(2)
     }
 }

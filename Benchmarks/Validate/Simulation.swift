@@ -1,6 +1,7 @@
 import Glibc
 import Outcomes
 import Releases
+import Statistics
 
 /// Runs every scenario as often as asked, on all cores. Each run has its own seed, so that the table depends on `--seed` and
 /// `--runs` alone.
@@ -22,7 +23,9 @@ struct Simulation: Sendable {
     private func results(of scenario: Scenario, place: Int) async -> [RunResult] {
         let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         let runs = options.runs
-        let seed = options.seed &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(place) << 40
+        // Mixed, because seeds that differ by a step of the generator would give the same numbers, shifted.
+        var mixer = SplitMix64(seed: options.seed)
+        let seed = mixer.next() &+ UInt64(place) << 40
         return await withTaskGroup(of: [RunResult].self) { group in
             for core in 0..<cores {
                 group.addTask { stride(from: core, to: runs, by: cores).map { scenario.run(seed: seed &+ UInt64($0)) } }

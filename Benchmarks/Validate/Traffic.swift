@@ -11,6 +11,8 @@ struct Traffic {
     enum Users: Sendable, Equatable {
         case fresh
         case heavyTailed(count: Int)
+        /// Users come one after the other and send 50 requests each in the mean; one in ten has all the trouble.
+        case sessions
         /// Every user sends about as much as the others, and things go wrong for anybody.
         case even(count: Int)
     }
@@ -31,6 +33,8 @@ struct Traffic {
     /// Of the requests, in the mean.
     static let heavyShareOfRequests = heavyShareOfUsers * heavyWeight / (heavyShareOfUsers * heavyWeight + 1 - heavyShareOfUsers)
 
+    static let sessionLength = 50.0
+
     static let candidate = VariantID(1)
     static let stable = VariantID(0)
 
@@ -44,13 +48,15 @@ struct Traffic {
     private let heavyCount: Int
     private let count: Int
     private var sent = 0
+    /// Of `sessions`: who is sending, and whether this one has trouble.
+    private var session: (unit: UInt64, isHeavy: Bool) = (0, false)
 
     init(users: Users, candidate: Version, stable: Version, steps: [(from: Int, share: Int)], isLabelled: Bool, seed: UInt64) {
         (self.users, versions, self.steps, self.isLabelled) = (users, (candidate, stable), steps, isLabelled)
         random = SplitMix64(seed: seed)
         salt = random.next()
         switch users {
-        case .fresh: (count, heavyCount) = (0, 0)
+        case .fresh, .sessions: (count, heavyCount) = (0, 0)
         case .even(let users): (count, heavyCount) = (users, 0)
         case .heavyTailed(let users):
             count = users
@@ -80,7 +86,8 @@ struct Traffic {
     /// The label of an answer.
     mutating func label(of exposure: Exposure) -> Score {
         let version = exposure.variant == Self.candidate ? versions.candidate : versions.stable
-        let wrong = (1 - version.quality) * boost(isHeavy(exposure.unit))
+        let isHeavy = users == .sessions ? session.isHeavy : isHeavy(exposure.unit)
+        let wrong = (1 - version.quality) * boost(isHeavy)
         return Score(
             route: exposure.route, variant: exposure.variant, unit: exposure.unit, metric: "correct",
             value: random.unit() < wrong ? 0 : 1, exposedAt: exposure.at, at: exposure.at)
@@ -90,6 +97,10 @@ struct Traffic {
     private func isHeavy(_ unit: UInt64) -> Bool { unit &- salt < UInt64(heavyCount) }
 
     private mutating func user() -> (unit: UInt64, isHeavy: Bool) {
+        if users == .sessions {
+            if sent == 1 || random.unit() < 1 / Self.sessionLength { session = (salt &+ UInt64(sent), random.unit() < 0.1) }
+            return session
+        }
         guard count > 0 else { return (salt &+ (1 << 32) &+ UInt64(sent), false) }
         let heavy = Double(heavyCount) * Self.heavyWeight
         let isHeavy = random.unit() * (heavy + Double(count - heavyCount)) < heavy
@@ -100,8 +111,11 @@ struct Traffic {
 
     /// Makes the heavy users' rates such that the rate over all requests is the version's, in the mean over populations.
     private func boost(_ isHeavy: Bool) -> Double {
-        guard case .heavyTailed = users else { return 1 }
-        return isHeavy ? 1 / Self.heavyShareOfRequests : 0
+        switch users {
+        case .fresh, .even: 1
+        case .heavyTailed: isHeavy ? 1 / Self.heavyShareOfRequests : 0
+        case .sessions: isHeavy ? 10 : 0
+        }
     }
 
     private mutating func latency(_ version: Version, _ isHeavy: Bool) -> UInt32 {

@@ -4,6 +4,9 @@ import JSON
 // `make validate`: the gates' promises, checked by simulating whole releases through the product's own GateBoard.
 
 let options = Options(Array(CommandLine.arguments.dropFirst()))
+if !Scenario.all.contains(where: { $0.name.contains(options.only) || options.only.isEmpty }) {
+    Options.refuse("no scenario's name contains '\(options.only)'")
+}
 let rows = await Simulation(options: options).rows()
 if options.isJSON {
     let document: JSONValue = [

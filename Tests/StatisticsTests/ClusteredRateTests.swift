@@ -27,11 +27,11 @@ import Testing
         #expect(abs(counts.designEffect(at: 0.01) - 1_000) < 1)
     }
 
-    @Test func `clean users who repeat count as at most ten clean requests each`() {
+    @Test func `clean users who repeat count as at most four clean requests each`() {
         var counts = ClusteredRate()
         for request in 0..<100_000 { counts.add(unit: UInt64(request % 100), hit: false) }
         let effective = 100_000 / counts.cautiousDesignEffect(at: 0.01)
-        #expect(effective <= 1_010 && effective > 750)
+        #expect(effective <= 410 && effective > 250)
     }
 
     @Test func `users who repeat but err alike keep their weight`() {

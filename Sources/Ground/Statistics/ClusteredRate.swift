@@ -79,14 +79,14 @@ extension ClusteredRate {
 
 /// What is believed of the design effect before the data have shown it.
 public enum DesignEffect {
-    /// The correlation within a unit that is assumed until shown otherwise: a clean unit counts as at most ten clean requests.
-    static let priorCorrelation = 0.1
+    /// The correlation within a unit that is assumed until shown otherwise: a clean unit counts as at most four clean requests.
+    static let priorCorrelation = 0.25
     /// How many defects that belief weighs.
     static let priorDefects = 4.0
     /// A variance that rests on few units is itself uncertain, and errs on the low side when heavy users are missing: the
     /// effect grows by this over the effective number of units. Chosen by `make validate` (a mean at its limit, all defects
     /// made by 1 % of the users).
-    static let priorUnits = 20.0
+    static let priorUnits = 30.0
 
     /// The mean of the measured effect and the believed one, weighted by the defects behind each, and a margin for few units.
     /// Exactly the measured one when units do not repeat.

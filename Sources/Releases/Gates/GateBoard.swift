@@ -88,6 +88,7 @@ public struct GateBoard: Sendable, Codable {
     private mutating func fail(_ place: Int) {
         guard failures[place] == nil else { return }
         failures[place] = verdict(at: place, settled: .fail)
+        hasFailed = true
     }
 
     /// Where a gate is evaluated. In the order the gates were declared.
@@ -101,7 +102,7 @@ public struct GateBoard: Sendable, Codable {
     }
 
     /// Whether a gate has failed, which is for ever.
-    public var hasFailed: Bool { failures.contains { $0 != nil } }
+    public private(set) var hasFailed = false
 
     /// Requests the candidate has answered, for `min_samples` of a step.
     public var candidateRequests: Int64 { tally.candidateRequests }
