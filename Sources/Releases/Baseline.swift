@@ -51,19 +51,14 @@ extension Route {
             ?? variants.first { $0.version == nil && $0.name == version.version }
     }
 
-    /// The version most of the traffic sees, unless the model's `stable` alias names one that answers here too.
-    /// Ties go to the variant that was there first.
+    /// The version most of the traffic sees. A tie goes to the one that the model's `stable` alias names, then to the variant
+    /// that was there first.
     func stable(alias: VersionID?) -> Variant? {
         let shares = split.shares
-        if let alias, let variant = variant(serving: alias), shares[variant.id, default: 0] > 0 { return variant }
-        return variants.filter { shares[$0.id, default: 0] > 0 }
-            .max { (shares[$0.id, default: 0], $1.id.number) < (shares[$1.id, default: 0], $0.id.number) }
+        let named = alias.flatMap(variant(serving:))?.id
+        func weight(_ variant: Variant) -> (Int, Int, Int) {
+            (shares[variant.id, default: 0], variant.id == named ? 1 : 0, -Int(variant.id.number))
+        }
+        return variants.filter { shares[$0.id, default: 0] > 0 }.max { weight($0) < weight($1) }
     }
-}
-
-/// `25 %`, `0.5 %`: how a person reads basis points.
-func percent(_ basisPoints: Int) -> String {
-    let (whole, rest) = basisPoints.quotientAndRemainder(dividingBy: 100)
-    if rest == 0 { return "\(whole) %" }
-    return rest % 10 == 0 ? "\(whole).\(rest / 10) %" : "\(whole).\(rest < 10 ? "0" : "")\(rest) %"
 }

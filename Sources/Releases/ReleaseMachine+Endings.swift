@@ -7,6 +7,7 @@ extension ReleaseMachine {
     /// All traffic is the candidate's: it is promoted, and watched on fresh evidence for the bake.
     mutating func bake() -> [Order] {
         if ending == nil { end(.promoted, plan.spec.gates.isEmpty ? "its steps are done" : "every gate passes") }
+        canaryLook = look
         marks.crowned = true
         marks.keepsServing = deployment?.process != nil
         guard plan.spec.promote.bake > 0 else { return [Order(.crown)] + settle() }
@@ -206,4 +207,7 @@ extension ReleaseMachine {
             false
         }
     }
+
+    /// The same version may be released again: all that is left of this attempt is a server waiting to be stopped.
+    var mayBeFollowed: Bool { isOver && intents.allSatisfy { $0.effect == .stop } }
 }

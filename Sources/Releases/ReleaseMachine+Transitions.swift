@@ -9,7 +9,7 @@ extension ReleaseMachine {
         case .applied: return state == .planned ? begin() : []
         case .claimed(let found): return claimed(found)
         case .busy(let owner): return busy(owner)
-        case .routeFree: return isQueued && hold == nil ? enter(.claiming) : []
+        case .routeFree: return awaitsRoute ? enter(.claiming) : []
         case .built(let report):
             built = report
             return goOn()
@@ -48,7 +48,8 @@ extension ReleaseMachine {
         }
     }
 
-    private var isQueued: Bool { if case .queued = state { true } else { false } }
+    /// It begins as soon as its route is free.
+    var awaitsRoute: Bool { if case .queued = state { hold == nil } else { false } }
 
     private mutating func claimed(_ found: Baseline) -> [Order] {
         marks.holdsRoute = true
@@ -87,6 +88,7 @@ extension ReleaseMachine {
     private mutating func judge(_ seen: Look) -> [Order] {
         guard isWatched else { return [] }
         look = seen
+        if firstRequest == nil { firstRequest = seen.firstRequest }
         guard let failed = seen.verdicts.first(where: { $0.outcome == .fail }) else { return advance() }
         return giveUp(.gateFailed, "\(failed.gate): \(failed.reason)", verdict: failed)
     }

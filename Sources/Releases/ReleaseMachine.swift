@@ -44,6 +44,10 @@ public struct ReleaseMachine: Sendable, Equatable {
     public internal(set) var deployment: Deployment?
     public internal(set) var watch: Watch?
     public internal(set) var look: Look?
+    /// The last look before promotion: the bake begins with fresh evidence.
+    public internal(set) var canaryLook: Look?
+    /// When the candidate was first asked something by a user.
+    public internal(set) var firstRequest: Timestamp?
     public internal(set) var built: BuildReport?
     public internal(set) var smoked: SmokeReport?
     /// The last share that every gateway loop served, in basis points; nil before any traffic moved.

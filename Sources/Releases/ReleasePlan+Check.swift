@@ -225,7 +225,7 @@ extension PlanCheck {
         var parts: [String] = []
         if let requests = smoke.requests { parts.append("sends the requests of \(requests)") }
         if let cases = smoke.regression {
-            let few = percent(Int((smoke.maxRegressions * 10_000).rounded()))
+            let few = Share.text(Int((smoke.maxRegressions * 10_000).rounded()))
             parts.append("compares the cases of \(cases) with the stable version (at most \(few) may get worse)")
         }
         return ((serving == .started ? "starts the candidate, " : "") + parts.joined(separator: ", "), false)
@@ -234,7 +234,7 @@ extension PlanCheck {
     private func canary(_ options: CanaryOptions, _ model: Model, serving: Serving, movesTraffic: Bool) -> (String, Bool) {
         if serving == .not { return ("nothing: model \(name) declares no serve, and \(version) has no url", true) }
         guard movesTraffic, let route = model.route else { return ("nothing: model \(name) names no route", true) }
-        let steps = options.steps.map { percent($0.share) }.joined(separator: ", ")
+        let steps = options.steps.map { Share.text($0.share) }.joined(separator: ", ")
         let server = if case .at(let url) = serving { "uses \(url)" } else { "starts the model's server" }
         return ("\(server), moves route \(route) to \(steps)", false)
     }

@@ -58,7 +58,7 @@ extension ReleasePlan {
     ///
     ///     {"name","model","version","route","previous","moves_traffic",
     ///      "stages":[{"name","does","idle"}],
-    ///      "gates":[{"name","limit","unit","line"}],
+    ///      "gates":[{"name","limit","unit","reads":"at most 0.5 %","line"}],
     ///      "canary":{"steps":[{"share","min_samples","hold_ms"}]},
     ///      "monitor":{"for_ms","deadline_ms","on_undecided","metric_timeout_ms"},
     ///      "promote":{"bake_ms","scale_down_delay_ms"},
@@ -76,6 +76,7 @@ extension ReleasePlan {
                 spec.gates.map {
                     [
                         "name": .string($0.name), "limit": .number($0.limit), "unit": .string($0.unit),
+                        "reads": .string("\($0.measure.isAtLeast ? "at least" : "at most") \(Figure($0).limitText)"),
                         "line": .integer(Int64($0.line)),
                     ]
                 }),

@@ -1,5 +1,6 @@
 public import Faults
 import Registry
+import Routing
 public import YAML
 
 extension ReleaseSpec {
@@ -144,7 +145,7 @@ extension CanaryOptions {
             let share = Int((fraction * 10_000).rounded())
             if let last = shares.last, share <= last {
                 throw item.fault(
-                    "the steps do not rise", why: "\(text) follows \(percent(last)); each step gives the candidate more traffic",
+                    "the steps do not rise", why: "\(text) follows \(Share.text(last)); each step gives the candidate more traffic",
                     fix: "write them in rising order, each once")
             }
             shares.append(share)

@@ -126,3 +126,15 @@ extension ReleaseSpec {
         return PromoteOptions()
     }
 }
+
+extension ReleaseSpec {
+    /// The same content, wherever its lines stand.
+    func isSame(as other: ReleaseSpec) -> Bool { withoutLines == other.withoutLines }
+
+    private var withoutLines: ReleaseSpec {
+        var spec = self
+        spec.rollback.line = 0
+        for index in spec.gates.indices { spec.gates[index].line = 0 }
+        return spec
+    }
+}

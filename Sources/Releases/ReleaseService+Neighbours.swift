@@ -1,0 +1,71 @@
+import Faults
+import JSON
+import Ledger
+import Registry
+import Routing
+import Telemetry
+
+extension ReleaseService {
+    /// As long as a release waits for its route, somebody looks whether it is free.
+    func keepQueueMoving() {
+        guard queueWatch == nil, !isDraining else { return }
+        queueWatch = Task {
+            while !Task.isCancelled, await callNext() { try? await Task.sleep(for: .milliseconds(100)) }
+            queueWatch = nil
+        }
+    }
+
+    /// Tells the longest waiting release of each free route. False when none waits.
+    private func callNext() async -> Bool {
+        var waiting: [String: (applied: Position, conductor: ReleaseConductor)] = [:]
+        for conductor in conductors.values {
+            let replay = await conductor.replay
+            guard let machine = replay.machine, machine.awaitsRoute || machine.state == .claiming, let route = machine.plan.route
+            else {
+                continue
+            }
+            if waiting[route].map({ replay.appliedAt < $0.applied }) ?? true { waiting[route] = (replay.appliedAt, conductor) }
+        }
+        for (route, next) in waiting {
+            guard await routes.owner(of: route) == nil, await next.conductor.machine?.awaitsRoute == true else { continue }
+            try? await next.conductor.tell(.routeFree, by: "conductor")
+        }
+        return !waiting.isEmpty
+    }
+
+    /// The version before answers nothing any more: its server may stop, unless something still needs it.
+    func retirePrevious(of call: EffectCall) async throws(Fault) {
+        guard let (conductor, name) = previous(of: call) else { return }
+        if let route = call.machine.plan.route, let previous = call.machine.baseline?.previous {
+            if await routes.route(route)?.sharesByName[previous, default: 0] != 0 { return }
+            for other in await machines()
+            where !other.isOver && other.baseline?.previous == previous && other.plan.name != call.release {
+                return
+            }
+        }
+        guard await conductor.machine?.isOver == true else { return }
+        Log("release").info("stops a server that answers nothing any more", ["release": .string(name)])
+        try await conductor.tell(.retired(by: call.release), by: CanaryStage.owner(call.release))
+    }
+
+    /// Returns when the version before answers again.
+    func revivePrevious(of call: EffectCall) async throws(Fault) {
+        guard let (conductor, name) = previous(of: call) else { return }
+        try await conductor.tell(.revived(by: call.release), by: CanaryStage.owner(call.release))
+        let deadline = ContinuousClock.now + .seconds(120)
+        while ContinuousClock.now < deadline, !Task.isCancelled {
+            guard let machine = await conductor.machine else { return }
+            if machine.deployment != nil, !machine.intents.contains(where: { $0.effect == .start }) { return }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        throw Fault(
+            .unavailable, what: "\(name) does not come up again.", why: "Its server is not ready after 120 s.",
+            fix: "See why: openclaw release explain \(name)")
+    }
+
+    private func previous(of call: EffectCall) -> (ReleaseConductor, String)? {
+        guard let previous = call.machine.baseline?.previous else { return nil }
+        let name = "\(call.machine.plan.version.model)-\(previous)"
+        return conductors[name].map { ($0, name) }
+    }
+}

@@ -1,0 +1,90 @@
+import Outcomes
+import Registry
+import Routing
+import Telemetry
+
+/// What one watch has seen: the gates' own evidence, and plain counts. Pure: a restart folds the same observations again and
+/// stands where it stood.
+struct WatchBoard: Sendable {
+    /// This many answers without a label make a silence worth telling.
+    static let silentAnswersMin: Int64 = 50
+
+    let watch: Watch
+    private let metric: String?
+    private let timeout: Duration
+    private var gates: GateBoard
+    private var candidate = Tally()
+    private var stable = Tally()
+    /// The candidate's answers by the routing table that sent them: a step counts its own.
+    private var answersByTable: [Int64: Int64] = [:]
+    private var firstRequest: Timestamp?
+    private var lastLabel: Timestamp?
+    private var answersSinceLabel: Int64 = 0
+    private var lastAnswer: Timestamp?
+
+    init(_ watch: Watch, plan: ReleasePlan) {
+        self.watch = watch
+        metric = plan.model.qualityMetric
+        timeout = .milliseconds(plan.spec.monitor.metricTimeout)
+        gates = GateBoard(
+            gates: plan.spec.gates, qualityMetric: plan.model.qualityMetric, candidate: watch.candidate, stable: watch.stable)
+    }
+
+    mutating func observe(_ observation: Observation) {
+        switch observation {
+        case .answered(let exposure):
+            guard exposure.at >= watch.since else { return }
+            count(exposure)
+        case .scored(let score):
+            guard score.exposedAt >= watch.since else { return }
+            count(score)
+        }
+        gates.observe(observation)
+    }
+
+    private mutating func count(_ exposure: Exposure) {
+        let error: Int64 = exposure.kind.isError ? 1 : 0
+        if exposure.variant == watch.candidate {
+            candidate.requests += 1
+            candidate.errors += error
+            answersByTable[exposure.tablePosition, default: 0] += 1
+            if firstRequest.map({ exposure.at < $0 }) ?? true { firstRequest = exposure.at }
+        } else if exposure.variant == watch.stable {
+            stable.requests += 1
+            stable.errors += error
+        }
+        answersSinceLabel += 1
+        lastAnswer = max(lastAnswer ?? exposure.at, exposure.at)
+    }
+
+    private mutating func count(_ score: Score) {
+        guard score.metric == metric else { return }
+        if score.variant == watch.candidate {
+            candidate.labels += 1
+            candidate.labelSum += score.value
+        } else if score.variant == watch.stable {
+            stable.labels += 1
+            stable.labelSum += score.value
+        }
+        (lastLabel, answersSinceLabel) = (max(lastLabel ?? score.at, score.at), 0)
+    }
+
+    /// The candidate's answers under `table` or a later one.
+    func stepRequests(since table: Int64) -> Int64 { answersByTable.reduce(0) { $1.key >= table ? $0 + $1.value : $0 } }
+
+    func look(since table: Int64) -> Look {
+        Look(
+            verdicts: gates.verdicts(), candidate: candidate, stable: stable, table: table,
+            stepRequests: stepRequests(since: table),
+            firstRequest: firstRequest)
+    }
+
+    /// A metric that used to arrive and does not any more, although requests go on.
+    func silence(at now: Timestamp) -> Trouble? {
+        guard let metric, let lastLabel, now - lastLabel >= timeout, answersSinceLabel >= Self.silentAnswersMin else { return nil }
+        return Trouble(
+            what: "metric \(metric) stopped arriving",
+            why: "no label for \((now - lastLabel).components.seconds) s, while \(answersSinceLabel) requests were answered",
+            fix: "mend what reports \(metric) (POST /v1/feedback), or set metric_timeout of monitor_metrics")
+    }
+}
