@@ -86,7 +86,7 @@ public enum DesignEffect {
     /// A variance that rests on few units is itself uncertain, and errs on the low side when heavy users are missing: the
     /// effect grows by this over the effective number of units. Chosen by `make validate` (a mean at its limit, all defects
     /// made by 1 % of the users).
-    static let priorUnits = 30.0
+    static let priorUnits = 50.0
 
     /// The mean of the measured effect and the believed one, weighted by the defects behind each, and a margin for few units.
     /// Exactly the measured one when units do not repeat.
