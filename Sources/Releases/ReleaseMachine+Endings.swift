@@ -26,6 +26,18 @@ extension ReleaseMachine {
     }
 }
 
+extension ReleaseMachine {
+    /// The look a verdict rests on: the bake begins with fresh evidence, and does not take a promotion's reasons away.
+    public var decisiveLook: Look? {
+        switch ending?.cause {
+        case .promoted, .overridden: canaryLook ?? look
+        case .finished, .gateFailed, .undecided, .metricSilent, .rolledBackByHand, .aborted, .replaced, .serverDied, .stageFailed,
+            nil:
+            look
+        }
+    }
+}
+
 // MARK: The way back
 
 extension ReleaseMachine {

@@ -51,8 +51,8 @@ private struct PlanCheck {
     func model() throws(Fault) -> Model {
         if let model = here.model { return model }
         let nearest = Suggestion.closest(to: name, among: here.modelNames)
-        throw Fault(
-            .badConfiguration, what: "there is no model \(name)",
+        throw fault(
+            spec.line, "there is no model \(name)",
             why:
                 "\"\(spec.name)\" is version \(version) of model \(name) (split at the last hyphen), and no such model was applied",
             fix: nearest.map { "did you mean \($0)-\(version)? Otherwise apply the model: openclaw model apply FILE" }

@@ -199,7 +199,16 @@ public actor ReleaseService {
             try await refuseIfSucceeded(machine)
         }
         try await conductor.command(command, by: by, reason: reason)
+        if command == .rollback || command == .abort { await isBack(conductor) }
         return try await status(name)
+    }
+
+    /// Who asked for the way back is answered when traffic is there, or after a while with how far it got.
+    private func isBack(_ conductor: ReleaseConductor) async {
+        let deadline = ContinuousClock.now + .seconds(5)
+        while await conductor.machine?.state == .rollingBack, await !conductor.isStopped, ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
     }
 
     /// A promoted version that a newer one has followed is no longer what users see: going back from it would undo the newer.

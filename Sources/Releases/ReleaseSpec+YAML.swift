@@ -9,7 +9,7 @@ extension ReleaseSpec {
         let pipeline = try node.mapping("release_pipeline")
         try pipeline.refuseUnknown(known: ["name", "stages", "gates", "rollback"])
         let nameNode = try pipeline.required("name")
-        name = try nameNode.string()
+        (name, line) = (try nameNode.string(), nameNode.line)
         version = try VersionID(releaseName: name, at: nameNode)
         stages = try Self.stages(try pipeline.required("stages"))
         gates = if let node = pipeline["gates"] { try Gate.gates(node) } else { [] }

@@ -17,6 +17,8 @@ public struct ReleaseSpec: Sendable, Equatable, Codable {
     public var stages: [Stage]
     public var gates: [Gate]
     public var rollback: Rollback
+    /// Where its name stands in the file.
+    public var line = 0
 
     /// The stages a pipeline may name, in the only order they can run in.
     public enum StageName: String, Sendable, Codable, CaseIterable, Comparable {

@@ -10,6 +10,7 @@ import Telemetry
 ///      "because","cause","by","question","queued_behind","trouble":{what,why,fix},
 ///      "stages":[{"name","state":"done|running|pending|failed|idle","does","note"}],
 ///      "verdicts":[{"gate","limit","unit","outcome","seen","lower","upper","samples","reason"}],
+///      "bake":{"verdicts":[...],"candidate":{...}} (while it bakes),
 ///      "candidate":{"requests","errors","labels","quality"},"stable":{...},
 ///      "started_at","since","ended_at","first_request_at","entry","next":["explain","pause","rollback"]}
 struct ReleaseStatus {
@@ -20,7 +21,8 @@ struct ReleaseStatus {
 
     var json: JSONValue {
         let plan = machine.plan
-        let seen = look ?? machine.look
+        let now = look ?? machine.look
+        let seen = decisive ?? now
         return [
             "name": .string(plan.name), "model": .string(plan.version.model), "version": .string(plan.version.version),
             "route": text(plan.route), "previous": text(machine.baseline?.previous ?? plan.previous),
@@ -30,6 +32,7 @@ struct ReleaseStatus {
             "question": text(question), "queued_behind": text(queuedBehind), "trouble": machine.trouble?.json ?? .null,
             "stages": .array(plan.work.map(stage)),
             "verdicts": .array((seen?.verdicts ?? []).map(Self.json(of:))),
+            "bake": machine.isBaking ? now.map(bake) ?? .null : .null,
             "candidate": seen.map { Self.json(of: $0.candidate) } ?? .null,
             "stable": seen.map { Self.json(of: $0.stable) } ?? .null,
             "started_at": text(machine.appliedAt?.rfc3339), "since": text(machine.marks.stepSince?.rfc3339),
@@ -39,6 +42,14 @@ struct ReleaseStatus {
     }
 
     private func text(_ value: String?) -> JSONValue { value.map(JSONValue.string) ?? .null }
+
+    /// What the promotion rests on, once there is one.
+    private var decisive: Look? { machine.ending == nil ? nil : machine.decisiveLook }
+
+    /// What the gates have seen since the promotion, on evidence of its own.
+    private func bake(_ look: Look) -> JSONValue {
+        ["verdicts": .array(look.verdicts.map(Self.json(of:))), "candidate": Self.json(of: look.candidate)]
+    }
 
     private var question: String? { if case .asked(let question) = machine.hold { question } else { nil } }
     private var queuedBehind: String? { if case .queued(let owner) = machine.state { owner } else { nil } }
@@ -104,7 +115,7 @@ struct ReleaseStatus {
             let passed = machine.plan.steps.filter { $0.share < share }.map { "\(Share.text($0.share)) ok" }
             return share == 0 ? "back at 0 %" : (passed + ["\(Share.text(share)) now"]).joined(separator: ", ")
         case .monitorMetrics:
-            guard let look = look ?? machine.look else { return nil }
+            guard let look = decisive ?? look ?? machine.look else { return nil }
             let passing = look.verdicts.filter { $0.outcome == .pass }.count
             return "\(passing) of \(look.verdicts.count) gates pass over \(look.candidate.requests) requests"
         case .promoteOrRollback: return machine.isBaking ? "promoted, still watched" : nil

@@ -74,7 +74,7 @@ extension ReleaseStory.Chapter {
 
     private var others: [String] {
         guard let failed = machine.ending?.verdict?.gate else {
-            return machine.look?.verdicts.map { "\($0.gate) \($0.reason)" } ?? []
+            return machine.decisiveLook?.verdicts.map { "\($0.gate) \($0.outcome.rawValue): \($0.reason)" } ?? []
         }
         return machine.look?.verdicts.filter { $0.gate != failed }.map {
             $0.outcome == .undecided ? "\($0.gate) undecided (\($0.reason))" : "\($0.gate) \($0.outcome.rawValue)"

@@ -117,7 +117,7 @@ struct ReleaseStory {
             return (open + ["on_undecided: extend or ask would have gone on"]).joined(separator: "; ")
         case .metricSilent: return "labels that keep arriving, or a longer metric_timeout"
         case .promoted:
-            let limits = machine.look?.verdicts.map { "\($0.gate) \($0.whatWouldChange)" } ?? []
+            let limits = machine.decisiveLook?.verdicts.map { "\($0.gate) \($0.whatWouldChange)" } ?? []
             return limits.isEmpty ? "a gate that fails would have taken it back" : limits.joined(separator: "; ")
         case .overridden, .rolledBackByHand, .aborted: return "a person decided it"
         case .replaced: return "without --when-busy replace the newer one would have waited"
