@@ -201,7 +201,10 @@ public final class Daemon: Sendable {
                 .unavailable, what: "The daemon is stopping.", why: "It was asked to.", fix: "Start it again: openclaw serve.")
         }
         do {
-            let wanted = try await services().routes.table().position
+            let services = try services()
+            // What cannot be recorded is not decided: nobody should send work here.
+            if let fault = await services.ledger.fault { return fault }
+            let wanted = await services.routes.table().position
             if let applyFault {
                 return Fault(
                     .unavailable, what: "A file named by --apply could not be applied: \(applyFault.what)", why: applyFault.why,

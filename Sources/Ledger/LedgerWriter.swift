@@ -23,7 +23,20 @@ public actor LedgerWriter {
         public var checkpointInterval: Duration = .seconds(60)
         /// Appends waiting at once; more are refused, so that a stalled disk does not fill the memory.
         var pendingMax = 65_536
+        /// How often a disk that refused is tried again, though nobody appends.
+        var probeInterval: Duration = .seconds(2)
         public init() {}
+    }
+
+    /// What it has done since it was opened.
+    public struct Figures: Equatable, Sendable {
+        public var appended: Int64 = 0
+        /// Refused because something else was recorded first.
+        public var moved: Int64 = 0
+        /// Refused because they could not be recorded.
+        public var unrecorded: Int64 = 0
+        public var transactions: Int64 = 0
+        public var checkpoints: Int64 = 0
     }
 
     /// Appends in one transaction.
@@ -34,6 +47,8 @@ public actor LedgerWriter {
     private let key: SigningKey
     private let log = Log("ledger")
 
+    public private(set) var figures = Figures()
+
     private var state: AppendState
     private var signed: SignedCheckpoint?
     private var pending: [PendingAppend] = []
@@ -43,7 +58,10 @@ public actor LedgerWriter {
     /// Why nothing can be recorded: for the moment (the next append tries again), or for good.
     private var outage: Outage?
     private var ending: Fault?
+    /// A transaction failed: only the database knows what it kept.
+    private var mustReload = false
     private var isKilled = false
+    private var closing: Task<Void, Never>?
 
     /// A disk that does not take what is written.
     private struct Outage {
@@ -82,7 +100,10 @@ public actor LedgerWriter {
         -> Position
     {
         if let ending { throw .cannotRecord(ending) }
-        guard pending.count < settings.pendingMax else { throw .cannotRecord(overfull) }
+        guard pending.count < settings.pendingMax else {
+            figures.unrecorded += 1
+            throw .cannotRecord(overfull)
+        }
         guard ResourceID(parsing: resource.description) == resource else { throw .cannotRecord(LedgerWriter.unnamed(resource)) }
         let result = await withCheckedContinuation { answer in
             pending.append(PendingAppend(draft: draft, resource: resource, expected: expected, answer: answer))
@@ -106,30 +127,34 @@ public actor LedgerWriter {
     private func commitBatch() async {
         let batch = Array(pending.prefix(LedgerWriter.batchMax))
         pending.removeFirst(batch.count)
-        let (begin, clock, mustReload) = (state, settings.clock, outage != nil)
+        let (begin, clock, reloads) = (state, settings.clock, mustReload)
         do {
             try settings.boundaries.reach(LedgerBoundary.beforeAppendCommit.rawValue)
         } catch { return await die(at: .beforeAppendCommit, answering: batch) }
         let committed: (outcomes: [AppendOutcome], state: AppendState)
         do throws(Fault) {
             committed = try await database.write { (session) throws(Fault) in
-                // After a failure only the database knows what it kept.
-                var state = mustReload ? try AppendState(session) : begin
+                var state = reloads ? try AppendState(session) : begin
                 var outcomes: [AppendOutcome] = []
                 for pending in batch { outcomes.append(try state.append(pending, at: clock(), session)) }
                 return (outcomes, state)
             }
         } catch { return refuse(batch, error) }
         recovered()
-        state = committed.state
+        (state, mustReload) = (committed.state, false)
+        figures.transactions += 1
         do {
             try settings.boundaries.reach(LedgerBoundary.afterAppendCommit.rawValue)
         } catch { return await die(at: .afterAppendCommit, answering: batch) }
         feed.publish(committed.outcomes)
         for (pending, outcome) in zip(batch, committed.outcomes) {
             switch outcome {
-            case .appended(let entry, _): pending.answer.resume(returning: .success(entry.position))
-            case .refused(let refusal): pending.answer.resume(returning: .failure(refusal))
+            case .appended(let entry, _):
+                figures.appended += 1
+                pending.answer.resume(returning: .success(entry.position))
+            case .refused(let refusal):
+                if case .moved = refusal { figures.moved += 1 } else { figures.unrecorded += 1 }
+                pending.answer.resume(returning: .failure(refusal))
             }
         }
         await checkpointIfDue()
@@ -139,6 +164,9 @@ public actor LedgerWriter {
 
     private func refuse(_ batch: [PendingAppend], _ fault: Fault) {
         for pending in batch { pending.answer.resume(returning: .failure(.cannotRecord(fault))) }
+        figures.unrecorded += Int64(batch.count)
+        mustReload = true
+        if outage == nil { probeLater() }
         let now = ContinuousClock.now
         var outage = self.outage ?? Outage(fault: fault, refused: 0, loggedAt: now - .seconds(60))
         outage.refused += batch.count
@@ -152,6 +180,23 @@ public actor LedgerWriter {
             outage.loggedAt = now
         }
         self.outage = Outage(fault: fault, refused: outage.refused, loggedAt: outage.loggedAt)
+    }
+
+    /// Without appends nobody would notice that the disk is well again.
+    private func probeLater() {
+        let interval = settings.probeInterval
+        Task { [weak self] in
+            try? await Task.sleep(for: interval)
+            await self?.probe()
+        }
+    }
+
+    private func probe() async {
+        guard outage != nil, ending == nil else { return }
+        do throws(Fault) {
+            try await database.write { (session) throws(Fault) in try session.run("UPDATE origin SET name = name") }
+            recovered()
+        } catch { probeLater() }
     }
 
     private func recovered() {
@@ -192,6 +237,7 @@ public actor LedgerWriter {
             throw ending!
         }
         try await database.write { (session) throws(Fault) in try LedgerStore.insert(made, session) }
+        figures.checkpoints += 1
         if made.checkpoint.size > signed?.checkpoint.size ?? -1 { signed = made }
         do {
             try settings.boundaries.reach(LedgerBoundary.afterCheckpointCommit.rawValue)
@@ -246,8 +292,14 @@ public actor LedgerWriter {
         return AsyncStream { await subscription.next() }
     }
 
-    /// Lets the appends in flight finish, signs a last checkpoint, closes the database.
+    /// Lets the appends in flight finish, signs a last checkpoint, closes the database. Whoever calls it again waits for that.
     public func close() async {
+        let closing = closing ?? Task { await shut() }
+        self.closing = closing
+        await closing.value
+    }
+
+    private func shut() async {
         if ending == nil {
             ending = Fault(
                 .unavailable, what: "The ledger is closed.", why: "The daemon is stopping.",

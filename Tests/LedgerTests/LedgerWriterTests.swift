@@ -96,6 +96,8 @@ extension LedgerWriter {
             #expect(entries.compactMap { $0.body["number"]?.integerValue } == Array(0..<20))
         }
         let transactions = commits.withLock { $0 }
+        #expect(await ledger.figures.appended == 1_000)
+        #expect(await ledger.figures.transactions == Int64(transactions))
         #expect(transactions < 1_000, "1 000 appends took \(transactions) transactions")
         await ledger.close()
     }

@@ -28,6 +28,7 @@ enum MetricsPage {
             page.family("openclaw_ledger_entries", .gauge, help: "Entries recorded.")
             page.sample("openclaw_ledger_entries", [], Double(entries))
         }
+        writeLedger(await services.ledger.figures, to: &page)
         let releases = await services.releases.list()
         page.family("openclaw_releases", .gauge, help: "Releases by state.")
         for (state, group) in Dictionary(grouping: releases, by: { $0["state"]?.stringValue ?? "" }).sorted(by: { $0.key < $1.key })
@@ -39,6 +40,17 @@ enum MetricsPage {
             page.family("openclaw_outcomes_\(name)", .gauge, help: "Of the outcome store: \(name).")
             page.sample("openclaw_outcomes_\(name)", [], number)
         }
+    }
+
+    private static func writeLedger(_ figures: LedgerWriter.Figures, to page: inout PrometheusText) {
+        page.family("openclaw_ledger_appends_total", .counter, help: "Appends by what became of them.")
+        page.sample("openclaw_ledger_appends_total", [("outcome", "recorded")], Double(figures.appended))
+        page.sample("openclaw_ledger_appends_total", [("outcome", "moved")], Double(figures.moved))
+        page.sample("openclaw_ledger_appends_total", [("outcome", "cannot_record")], Double(figures.unrecorded))
+        page.family("openclaw_ledger_transactions_total", .counter, help: "Durable transactions that recorded entries.")
+        page.sample("openclaw_ledger_transactions_total", [], Double(figures.transactions))
+        page.family("openclaw_ledger_checkpoints_total", .counter, help: "Checkpoints signed.")
+        page.sample("openclaw_ledger_checkpoints_total", [], Double(figures.checkpoints))
     }
 
     /// The names Prometheus' own client libraries use.
