@@ -3,6 +3,7 @@ import JSON
 import Registry
 import Releases
 import Routing
+import YAML
 
 /// Applies what files declare. All of them are read before the first is applied, so that a mistake in the last changes nothing.
 struct Applier: Sendable {
@@ -49,11 +50,29 @@ struct Applier: Sendable {
         case .route(let spec):
             let outcome = try await services.routes.apply(spec, by: by)
             return Applied(kind: "route", name: spec.name, outcome: outcome.rawValue)
-        case .release(let node):
-            let status = try await services.releases.apply(node, whenBusy: whenBusy, by: by)
-            return Applied(
-                kind: "release_pipeline", name: status["name"]?.stringValue ?? "",
-                outcome: status["queued_behind"]?.stringValue == nil ? "started" : "queued")
+        case .release(let node): return try await release(node)
         }
+    }
+
+    /// A file that says what the latest attempt was started with starts no other one: what was decided since stands.
+    /// (`release apply` does not come here: it always begins anew.)
+    private func release(_ node: YAMLNode) async throws(Fault) -> Applied {
+        let spec = try ReleaseSpec(node)
+        if let latest = await services.releases.spec(of: spec.name), latest.withoutLines == spec.withoutLines {
+            return Applied(kind: "release_pipeline", name: spec.name, outcome: "unchanged")
+        }
+        let status = try await services.releases.apply(node, whenBusy: whenBusy, by: by)
+        let isQueued = status["queued_behind"]?.stringValue != nil
+        return Applied(kind: "release_pipeline", name: spec.name, outcome: isQueued ? "queued" : "started")
+    }
+}
+
+extension ReleaseSpec {
+    /// What it says, wherever in its file it stands.
+    fileprivate var withoutLines: ReleaseSpec {
+        var spec = self
+        spec.rollback.line = 0
+        for index in spec.gates.indices { spec.gates[index].line = 0 }
+        return spec
     }
 }
