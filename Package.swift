@@ -108,13 +108,13 @@ let rooms: [Target] = [
         [
             "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry", "TestSockets",
         ]),
-    tests("ControlPlaneTests", ["ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "SQL", "Sockets", "YAML"]),
+    tests("ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Sockets"]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(
         "Simulation",
         ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry", "YAML"]
     ),
-    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "Processes"]),
+    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "Processes", "openclaw"]),
     tests("TidyTests", ["Processes"]),
 ].filter { FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/Tests/\($0.name)") }
 

@@ -1,0 +1,141 @@
+import Faults
+import Glibc
+import HTTP
+import JSON
+import Processes
+import Synchronization
+import Testing
+
+@Suite(.serialized)
+struct ReleaseTests {
+    private func files(_ workshop: Workshop, stable: String, candidates: [(String, String)]) -> [String] {
+        let versions = (["v11: { url: \"\(stable)\" }"] + candidates.map { "\($0.0): { url: \"\($0.1)\" }" }).map { "    \($0)" }
+        return [
+            workshop.write(
+                "model:\n  name: fraud-model\n  route: fraud\n  quality: { metric: correct }\n  versions:\n\(versions.joined(separator: "\n"))\n",
+                as: "model.yaml"),
+            workshop.write(
+                """
+                route:
+                  name: fraud
+                  match: { path: "/fraud" }
+                  unit: "header:X-User-Id"
+                  variants:
+                    v11: { url: "\(stable)", share: 100% }
+                """, as: "route.yaml"),
+        ]
+    }
+
+    private func pipeline(_ workshop: Workshop, _ version: String, hold: String = "300ms") -> String {
+        workshop.write(
+            """
+            release_pipeline:
+              name: "fraud-model-\(version)"
+              stages:
+                - canary_deploy: { steps: [10%, 50%, 100%], min_samples: 20, hold: \(hold) }
+                - monitor_metrics: { for: 500ms, deadline: 2m }
+                - promote_or_rollback: { bake: 1s }
+              gates: { max_p95_latency_ms: 400, max_error_rate: 5%, min_quality_score: 0.8 }
+            """, as: "release-\(version).yaml")
+    }
+
+    @Test func `a good version is promoted, a bad one is taken back, and the record proves it`() async throws {
+        let workshop = Workshop()
+        let stable = try await workshop.startModel("v11", accuracy: 0.93)
+        let good = try await workshop.startModel("v12", accuracy: 0.96)
+        let bad = try await workshop.startModel("v13", accuracy: 0.5)
+        let openclaw = try await Installation.start(
+            in: workshop, applying: files(workshop, stable: stable.url, candidates: [("v12", good.url), ("v13", bad.url)]))
+        let users = Users()
+        users.begin(at: { openclaw.gateway }, outbound: workshop.outbound)
+
+        let promoted = try await workshop.openclaw("release", "apply", pipeline(workshop, "v12"), "--watch", limit: .seconds(120))
+        #expect(promoted.code == 0, "\(promoted.output)")
+        let rolledBack = try await workshop.openclaw("release", "apply", pipeline(workshop, "v13"), "--watch", limit: .seconds(120))
+        #expect(rolledBack.code == 1, "\(rolledBack.output)")
+        await users.end()
+
+        #expect(users.seen.failed == [])
+        #expect(users.seen.byVariant["v13"] ?? 0 > 0)
+        let explained = try await workshop.openclaw("release", "explain", "fraud-model-v13")
+        #expect(explained.output.contains("min_quality_score"), "\(explained.output)")
+        let routes = try await workshop.openclaw("route", "show", "fraud", "--json")
+        let shares = try JSONValue(parsing: routes.output)["variants"]?.arrayValue ?? []
+        #expect(shares.first { $0["name"] == "v12" }?["share"]?.numberValue == 1)
+        let verified = try await workshop.openclaw("audit", "verify")
+        #expect(verified.code == 0, "\(verified.output)")
+        await openclaw.process.stop()
+        for model in [stable, good, bad] { await model.server.stop() }
+    }
+
+    @Test func `a daemon that is killed in the middle of a canary goes on where it was`() async throws {
+        let workshop = Workshop()
+        let stable = try await workshop.startModel("v11", accuracy: 0.93)
+        let good = try await workshop.startModel("v12", accuracy: 0.96)
+        let resources = files(workshop, stable: stable.url, candidates: [("v12", good.url)])
+        let first = try await Installation.start(in: workshop, applying: resources)
+        let gateway = Mutex(first.gateway)
+        let users = Users()
+        users.begin(at: { gateway.withLock(\.self) }, outbound: workshop.outbound)
+        #expect(try await workshop.openclaw("release", "apply", pipeline(workshop, "v12", hold: "1500ms")).code == 0)
+        try await workshop.until("the canary has traffic") {
+            try await first.status("fraud-model-v12")["share"]?.numberValue ?? 0 > 0 ? true : nil
+        }
+        kill(first.process.processID, SIGKILL)
+        _ = await first.process.wait()
+        let second = try await Installation.start(in: workshop, applying: resources)
+        gateway.withLock { $0 = second.gateway }
+        let watched = try await workshop.openclaw("release", "status", "fraud-model-v12", "--watch", limit: .seconds(120))
+        #expect(watched.code == 0, "\(watched.output)")
+        await users.end()
+        #expect(try await workshop.openclaw("audit", "verify").code == 0)
+        await second.process.stop()
+        for model in [stable, good] { await model.server.stop() }
+    }
+
+    @Test func `requests in flight are answered when the daemon is asked to stop`() async throws {
+        let workshop = Workshop()
+        let stable = try await workshop.startModel("v11", accuracy: 1)
+        let openclaw = try await Installation.start(in: workshop, applying: files(workshop, stable: stable.url, candidates: []))
+        let slow = (0..<8).map { number in
+            Task {
+                try await workshop.outbound.send(
+                    .init(
+                        "POST", openclaw.gateway + "/fraud", headers: [("X-User-Id", "user-\(number)")],
+                        body: Array("{\"number\": \(number), \"seconds\": 1.0}".utf8))
+                ).status
+            }
+        }
+        try await workshop.until("all are in flight") {
+            let page = try await workshop.outbound.send(.init("GET", openclaw.control + "/metrics")).body
+            let lines = String(decoding: page, as: UTF8.self).split(separator: "\n").filter { $0.contains("in_flight{") }
+            return lines.contains { $0.hasSuffix(" 8") } ? true : nil
+        }
+        kill(openclaw.process.processID, SIGTERM)
+        for request in slow { #expect(try await request.value == 200) }
+        #expect(await openclaw.process.wait(limit: .seconds(30)) == .exited(code: 0))
+        await stable.server.stop()
+    }
+
+    @Test func `bad input is refused with what, why and fix, and changes nothing`() async throws {
+        let workshop = Workshop()
+        let stable = try await workshop.startModel("v11", accuracy: 1)
+        let openclaw = try await Installation.start(in: workshop, applying: files(workshop, stable: stable.url, candidates: []))
+        let before = try JSONValue(parsing: try await workshop.openclaw("status", "--json").output)["ledger_entries"]
+        let typo = workshop.write(
+            "release_pipeline:\n  name: fraud-model-v12\n  stages: [canary_deploy]\n  gates:\n    max_eror_rate: 1%\n",
+            as: "bad.yaml")
+        let refused = try await workshop.openclaw("release", "apply", typo)
+        #expect(refused.code == 78, "\(refused.output)")
+        #expect(refused.output.contains("bad.yaml line 5") && refused.output.contains("max_error_rate"), "\(refused.output)")
+        #expect(try await workshop.openclaw("apply", "-f", "nowhere.yaml").code == 78)
+        #expect(try await workshop.openclaw("route", "set", "fraud", "v11=50%").code != 0)
+        #expect(try await workshop.openclaw("route", "set", "fraud", "v11").code == 2)
+        #expect(try await workshop.openclaw("release", "promote", "nothing-v1").code == 1)
+        #expect(try await workshop.openclaw("relase").code == 2)
+        #expect(try JSONValue(parsing: try await workshop.openclaw("status", "--json").output)["ledger_entries"] == before)
+        await openclaw.process.stop()
+        #expect(try await workshop.openclaw("status").code == 3)
+        await stable.server.stop()
+    }
+}

@@ -1,0 +1,111 @@
+import Faults
+import Glibc
+import HTTP
+import JSON
+import Processes
+
+/// A folder with everything one end-to-end test needs: the real binary, model servers in Python, files, and a client.
+final class Workshop: Sendable {
+    let folder: String
+    let outbound = Outbound()
+
+    init() {
+        var template = Array("/tmp/openclaw-e2e-XXXXXX".utf8CString)
+        guard let made = unsafe template.withUnsafeMutableBufferPointer({ unsafe mkdtemp($0.baseAddress!) }) else {
+            preconditionFailure("no temporary folder")
+        }
+        folder = unsafe String(cString: made)
+    }
+
+    var home: String { "\(folder)/home" }
+
+    /// The binary stands beside the test bundle that runs now.
+    static let binary: String = {
+        var path = [CChar](repeating: 0, count: 4_096)
+        let count = unsafe path.withUnsafeMutableBufferPointer { unsafe readlink("/proc/self/exe", $0.baseAddress!, $0.count - 1) }
+        let bundle = String(decoding: path.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let beside = bundle.split(separator: "/").dropLast().joined(separator: "/")
+        for candidate in ["/\(beside)/openclaw", "\(root)/.build/debug/openclaw"] where unsafe access(candidate, X_OK) == 0 {
+            return candidate
+        }
+        preconditionFailure("the openclaw binary is not built")
+    }()
+
+    static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
+    static let modelServer = "\(root)/Tests/Fixtures/EndToEnd/model_server.py"
+
+    @discardableResult
+    func write(_ text: String, as name: String) -> String {
+        let path = "\(folder)/\(name)"
+        let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        precondition(file >= 0, "cannot write \(path)")
+        defer { close(file) }
+        let bytes = Array(text.utf8)
+        let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
+        precondition(count == bytes.count, "cannot write \(path)")
+        return path
+    }
+
+    func read(_ name: String) -> String {
+        let file = unsafe open("\(folder)/\(name)", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return "" }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(file, $0.baseAddress, $0.count) }
+            guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+            bytes += chunk[..<count]
+        }
+    }
+
+    // MARK: Processes
+
+    private var environment: [String: String] {
+        ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "OPENCLAW_HOME": home]
+    }
+
+    func start(_ arguments: [String], output: String) throws(Fault) -> Child {
+        try Child.start(.init(arguments: arguments, directory: folder, environment: environment, outputPath: "\(folder)/\(output)"))
+    }
+
+    /// One command of the command line, to its end.
+    func openclaw(_ arguments: String..., limit: Duration = .seconds(60)) async throws -> (code: Int32, output: String) {
+        let name = "command-\(UInt64.random(in: 0...(.max))).log"
+        let status = try await start([Workshop.binary] + arguments, output: name).wait(limit: limit)
+        guard case .exited(let code) = status else { return (-1, "\(status)\n\(read(name))") }
+        return (code, read(name))
+    }
+
+    /// A model version on a port of its own.
+    func startModel(_ name: String, accuracy: Double, errors: Double = 0, seconds: Double = 0) async throws -> (
+        server: Child, url: String
+    ) {
+        write("{\"accuracy\": \(accuracy), \"errors\": \(errors), \"seconds\": \(seconds)}", as: "\(name).json")
+        let server = try start(
+            ["python3", Workshop.modelServer, "--port", "0", "--behaviour", "\(folder)/\(name).json"], output: "\(name).log")
+        let port = try await until("model \(name) listens") {
+            let words = self.read("\(name).log").split(whereSeparator: \.isWhitespace)
+            return words.count == 3 ? words[2] : nil
+        }
+        return (server, "http://127.0.0.1:\(port)/infer")
+    }
+
+    // MARK: Waiting
+
+    struct Late: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// Looks until there is an answer; the deadline is generous, since it is only reached when something is wrong.
+    @discardableResult
+    func until<T>(_ what: String, deadline: Duration = .seconds(60), _ look: () async throws -> T?) async throws -> T {
+        let clock = ContinuousClock()
+        let end = clock.now + deadline
+        while clock.now < end {
+            if let found = try await look() { return found }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw Late(description: "waited \(deadline) in vain until \(what)\n\(read("serve.log").suffix(4_000))")
+    }
+}
