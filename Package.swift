@@ -108,7 +108,7 @@ let rooms: [Target] = [
         [
             "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry", "TestSockets",
         ]),
-    tests("ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Sockets"]),
+    tests("ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Routing", "Sockets"]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(
         "Simulation",

@@ -131,7 +131,7 @@ extension ReleaseSpec {
 
 extension ReleaseSpec {
     /// The same content, wherever its lines stand.
-    func isSame(as other: ReleaseSpec) -> Bool { withoutLines == other.withoutLines }
+    public func isSame(as other: ReleaseSpec) -> Bool { withoutLines == other.withoutLines }
 
     private var withoutLines: ReleaseSpec {
         var spec = self

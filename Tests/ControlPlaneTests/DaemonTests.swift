@@ -4,6 +4,7 @@ import Glibc
 import HTTP
 import JSON
 import Ledger
+import Routing
 import Testing
 
 @testable import ControlPlane
@@ -106,10 +107,9 @@ struct DaemonTests {
         #expect(try await house.apply(DaemonHouse.route).status == 200)
         await house.daemon.drain()
         // As if the ledger had been taken back to a copy from before the last changes of routes.
-        let table = try #require(try TextFile.read("\(house.home)/routes.json", bytesMax: 1 << 20))
-        let position = try #require(try JSONValue(parsing: table)["position"]?.integerValue)
-        let newer = table.replacing("\"position\":\(position)", with: "\"position\":\(position + 100)")
-        try TextFile.write(newer, to: "\(house.home)/routes.json", mode: 0o600)
+        var table = try #require(try RoutingTable.read(from: "\(house.home)/routes.json"))
+        table.position += 100
+        try table.write(to: "\(house.home)/routes.json")
         let second = try await DaemonHouse(home: house.home)
         defer { Task { await second.daemon.drain() } }
         let refused = try await second.call("GET", "/api/v1/routes")

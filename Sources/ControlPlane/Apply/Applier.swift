@@ -58,21 +58,11 @@ struct Applier: Sendable {
     /// (`release apply` does not come here: it always begins anew.)
     private func release(_ node: YAMLNode) async throws(Fault) -> Applied {
         let spec = try ReleaseSpec(node)
-        if let latest = await services.releases.spec(of: spec.name), latest.withoutLines == spec.withoutLines {
+        if let latest = await services.releases.spec(of: spec.name), latest.isSame(as: spec) {
             return Applied(kind: "release_pipeline", name: spec.name, outcome: "unchanged")
         }
         let status = try await services.releases.apply(node, whenBusy: whenBusy, by: by)
         let isQueued = status["queued_behind"]?.stringValue != nil
         return Applied(kind: "release_pipeline", name: spec.name, outcome: isQueued ? "queued" : "started")
-    }
-}
-
-extension ReleaseSpec {
-    /// What it says, wherever in its file it stands.
-    fileprivate var withoutLines: ReleaseSpec {
-        var spec = self
-        spec.rollback.line = 0
-        for index in spec.gates.indices { spec.gates[index].line = 0 }
-        return spec
     }
 }
