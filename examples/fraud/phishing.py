@@ -43,9 +43,7 @@ def training_columns():
 def inference_request(features, columns):
     """One row as a KServe V2 request with one named input per feature."""
     return {
-        "parameters": {"content_type": "pd"},
         "inputs": [
             {"name": name, "shape": [1, 1], "datatype": "FP64", "data": [features[name]]} for name in columns
         ],
-        "outputs": [{"name": "predict"}],
     }
