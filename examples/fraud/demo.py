@@ -126,7 +126,7 @@ class Demo:
     def watch(self, name, version):
         """Follows a release to its verdict, saying what is new."""
         deadline = time.monotonic() + RELEASE_LIMIT
-        seen_stage, seen_share, seen_verdicts, decided = None, None, {}, None
+        seen_stage, seen_share, told, decided = None, None, set(), None
         while time.monotonic() < deadline:
             status = self.openclaw.ask("release", "status", name)
             stage, share = status.get("stage"), status.get("share") or 0
@@ -137,10 +137,11 @@ class Demo:
                 self.screen.step(f"  {version} now has {percent(share)} of the traffic")
             seen_share = share
             for verdict in status.get("verdicts", []):
-                gate, outcome = verdict["gate"], verdict["outcome"]
-                if seen_verdicts.get(gate, "undecided") != outcome:
-                    self.screen.step(f"  {gate}: {outcome}, {verdict['reason']}")
-                seen_verdicts[gate] = outcome
+                # A pass that is not yet needed may fall back to undecided for a while: it is told once.
+                news = (verdict["gate"], verdict["outcome"])
+                if verdict["outcome"] != "undecided" and news not in told and not decided:
+                    self.screen.step(f"  {verdict['gate']}: {verdict['outcome']}, {verdict['reason']}")
+                    told.add(news)
             if status["state"] in FINAL:
                 if not decided:
                     decided = status | {"decided_at": time.time(), "tally": self.traffic.tally(version)}

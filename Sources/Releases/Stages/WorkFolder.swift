@@ -21,6 +21,7 @@ struct WorkFolder: Sendable {
 
     /// Empty, whatever was there before.
     func empty() async throws(Fault) {
+        try create()  // also the folder above, where the tool's output goes
         try await Self.run(["rm", "-rf", "--", path], beside: path)
         try create()
     }
