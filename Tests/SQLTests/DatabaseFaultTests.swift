@@ -32,6 +32,16 @@ func write(_ bytes: [UInt8], to path: String) {
         await second.close()
     }
 
+    @Test func `a new database is for its owner only, with all that lies beside it`() async throws {
+        let folder = Folder()
+        let database = try await Database.open(path: folder.path + "/a.db", migrations: plain)
+        for name in ["a.db", "a.db-wal", "a.db-shm", "a.db.lock"] {
+            var status = stat()
+            #expect(unsafe stat("\(folder.path)/\(name)", &status) == 0 && status.st_mode & 0o777 == 0o600, "\(name)")
+        }
+        await database.close()
+    }
+
     @Test func `a closed database says so`() async throws {
         let database = try await Database.open(path: ":memory:", migrations: plain)
         await database.close()

@@ -31,7 +31,8 @@ enum AuditConsistency {
         var table = Table([], indent: 2)
         table.add(["root at \(old)", proof["old_root"]?.stringValue ?? ""])
         table.add(["root at \(new)", proof["new_root"]?.stringValue ?? ""])
-        table.add(["proof", "\(proof["proof"]?.arrayValue?.count ?? 0) hashes"])
+        let hashes = proof["proof"]?.arrayValue?.count ?? 0
+        table.add(["proof", hashes == 1 ? "1 hash" : "\(hashes) hashes"])
         return "\(verdict)\n\(table.text(style))"
     }
 }

@@ -19,6 +19,9 @@ public final class Database: Sendable {
     public static func open(path: String, migrations: [Migration]) async throws(Fault) -> Database {
         let isInMemory = path == ":memory:"
         let lock = isInMemory ? nil : try ProcessLock(path: path + ".lock")
+        // SQLite would make it readable to all; the log and index beside it take the mode of the file.
+        let file = isInMemory ? -1 : unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        if file >= 0 { Glibc.close(file) }
         let writer = try Connection(path: path)
         try await writer.openForWriting(migrations: migrations)
         guard !isInMemory else { return Database(path: path, writer: writer, reader: nil, lock: nil) }
