@@ -54,29 +54,27 @@ struct CompiledRewrite: Sendable {
     }
 
     /// The body with every field set, appended to `out`.
-    func apply(to bytes: UnsafeBufferPointer<UInt8>, using body: JSONBody, into out: inout ByteBuffer) throws(Refusal) {
-        guard unsafe body.isValid(bytes) else { throw .notJSON }
-        if fields.count == 1 { return unsafe try set(fields[0], in: bytes, using: body, into: &out) }
+    func apply(to bytes: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) throws(Refusal) {
+        if fields.count == 1 { return unsafe try set(fields[0], in: bytes, into: &out) }
         // Several fields: one after the other, each on the result of the one before.
         var current = ByteBuffer()
         unsafe current.append(bytes)
         for field in fields {
             var next = ByteBuffer()
-            unsafe try set(field, in: current.bytes, using: body, into: &next)
+            unsafe try set(field, in: current.bytes, into: &next)
             current = next
         }
         unsafe out.append(current.bytes)
     }
 
-    private func set(
-        _ field: Field, in bytes: UnsafeBufferPointer<UInt8>, using body: JSONBody, into out: inout ByteBuffer
-    ) throws(Refusal) {
+    private func set(_ field: Field, in bytes: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) throws(Refusal) {
         let cut: Range<Int>
         var comma = false
         var isNew = false
-        switch unsafe body.find(field.pointer, in: bytes) {
+        switch unsafe field.pointer.find(in: bytes) {
         case .value(let range): cut = range
         case .absent(let at, let isFirst): (cut, comma, isNew) = (at..<at, !isFirst, true)
+        case .invalid: throw .notJSON
         case .noParent: throw .noParent(pointer: field.pointer.text)
         case .repeated: throw .repeatedKey(pointer: field.pointer.text)
         }

@@ -45,13 +45,12 @@ extension ClientConnection {
             return unsafe route.unit.read(loop.parser, in: bytes.span, client: unit) ?? name.unit
         }
         // A body that is no JSON names nobody; whether it may pass is the rewrite's question.
-        guard !body.isEmpty, unsafe loop.json.isValid(body) else { return name.unit }
-        let place = unsafe loop.json.find(pointer, in: body)
+        let place = unsafe pointer.find(in: body)
         if place == .repeated {
             refuseBody(.repeatedKey(pointer: pointer.text))
             return nil
         }
-        return unsafe loop.json.withText(of: place, in: body) { unsafe UnitID($0) } ?? name.unit
+        return unsafe place.withText(in: body) { unsafe UnitID($0) } ?? name.unit
     }
 
     /// Writes the request into the upstream's buffer. False when it was answered instead.
@@ -77,7 +76,7 @@ extension ClientConnection {
         }
         loop.output.removeAll()
         do throws(CompiledRewrite.Refusal) {
-            unsafe try rewrite.apply(to: body, using: loop.json, into: &loop.output)
+            unsafe try rewrite.apply(to: body, into: &loop.output)
         } catch {
             refuseBody(error)
             return false

@@ -47,7 +47,7 @@ final class ExposurePump: Sendable {
     private let wakeUps: AsyncStream<Void>
     private let signals: AsyncStream<Void>.Continuation
     private static let batchMax = 4_096
-    private static let pause = Duration.milliseconds(5)
+    private static let pause = Duration.milliseconds(10)
 
     init(rings: [ExposureRing], sink: @escaping GatewayServer.ExposureSink) {
         (self.rings, self.sink) = (rings, sink)

@@ -19,7 +19,6 @@ import Telemetry
     var parser = RequestParser()
     var response = ResponseParser()
     var output = ByteBuffer()
-    let json = JSONBody()
     var names: RequestNames
 
     private let pump: ExposurePump

@@ -207,7 +207,7 @@ final class UpstreamConnection: Connection {
         detach()
         partialHead.removeAll()
         request.removeAll()
-        guard keepsAlive, isWhole, isOpen, pending.isEmpty, !inputEnded, loop.pool.serves(target), target.keep(self) else {
+        guard keepsAlive, isWhole, isOpen, pending.isEmpty, !inputEnded, target.keep(self) else {
             return close()
         }
         isReused = true

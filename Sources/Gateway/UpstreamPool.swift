@@ -6,6 +6,8 @@ final class UpstreamTarget {
     /// Kept open between requests; the one used last is used next, so that the others can age out.
     private var idle: [UpstreamConnection] = []
     private(set) var connections = 0
+    /// Whether the loop's table has a variant here: else a finished connection is not kept.
+    var isServed = true
 
     /// Per loop and address; a request that finds them all busy is answered with 503.
     static let connectionsMax = 4_096
@@ -27,7 +29,7 @@ final class UpstreamTarget {
 
     /// False when enough are kept already.
     func keep(_ connection: UpstreamConnection) -> Bool {
-        guard idle.count < Self.idleMax else { return false }
+        guard isServed, idle.count < Self.idleMax else { return false }
         idle.append(connection)
         return true
     }
@@ -60,13 +62,14 @@ struct UpstreamPool {
             targets[address] = target
             variant.target = target
         }
-        for (address, target) in before where targets[address] == nil { target.closeIdle() }
+        for target in targets.values { target.isServed = true }
+        for (address, target) in before where targets[address] == nil {
+            target.isServed = false
+            target.closeIdle()
+        }
     }
 
     func closeIdle() {
         for target in targets.values { target.closeIdle() }
     }
-
-    /// Whether a finished connection to this upstream may be kept.
-    func serves(_ target: UpstreamTarget) -> Bool { targets[target.address] === target }
 }

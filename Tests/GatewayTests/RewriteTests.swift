@@ -9,10 +9,9 @@ import Testing
 @Suite struct RewriteTests {
     private func rewritten(_ body: String, _ fields: [String: JSONValue]) throws -> String {
         let rewrite = CompiledRewrite(Rewrite(json: fields, headers: [:]))
-        let reader = JSONBody()
         var out = ByteBuffer()
         var copy = body
-        try copy.withUTF8 { unsafe try rewrite.apply(to: $0, using: reader, into: &out) }
+        try copy.withUTF8 { unsafe try rewrite.apply(to: $0, into: &out) }
         return unsafe String(decoding: out.bytes, as: UTF8.self)
     }
 

@@ -1,12 +1,15 @@
 /// A part of the bytes a message was parsed from.
 public struct ByteRange: Equatable, Sendable {
-    public let start: Int
-    public let count: Int
+    // Heads are far smaller than 4 GiB, and a field is looked at often.
+    private let from: UInt32
+    private let length: UInt32
+    public var start: Int { Int(from) }
+    public var count: Int { Int(length) }
     public var end: Int { start + count }
     public var range: Range<Int> { start..<start + count }
     static let none = ByteRange(start: 0, count: 0)
 
-    public init(start: Int, count: Int) { (self.start, self.count) = (start, count) }
+    public init(start: Int, count: Int) { (from, length) = (UInt32(truncatingIfNeeded: start), UInt32(truncatingIfNeeded: count)) }
 }
 
 /// The header fields that the parser or a proxy must know; all others are `other`.
@@ -33,7 +36,7 @@ public struct HeaderField: Sendable {
 }
 
 /// The header section of one message. Its slots are reused from message to message: parsing allocates nothing.
-public struct FieldTable: ~Copyable {
+@safe public struct FieldTable: ~Copyable {
     public static let fieldsMax = 100
     static let nameBytesMax = 256
 
@@ -43,24 +46,31 @@ public struct FieldTable: ~Copyable {
         case refused(Refusal)
     }
 
-    private var slots = InlineArray<100, HeaderField>(repeating: HeaderField())
+    // On the heap, because a struct of 100 slots is copied whole now and then; `count` bounds what is read.
+    private let slots: UnsafeMutablePointer<HeaderField>
     public private(set) var count = 0
+
+    init() {
+        unsafe slots = .allocate(capacity: Self.fieldsMax)
+        unsafe slots.initialize(repeating: HeaderField(), count: Self.fieldsMax)
+    }
+    deinit { unsafe slots.deallocate() }
 
     public subscript(_ index: Int) -> HeaderField {
         precondition(index < count)
-        return slots[index]
+        return unsafe slots[index]
     }
 
     /// The first field of a known kind.
     public func first(_ kind: FieldKind) -> HeaderField? {
-        for index in 0..<count where slots[index].kind == kind { return slots[index] }
+        for index in 0..<count where unsafe slots[index].kind == kind { return unsafe slots[index] }
         return nil
     }
 
     /// The first field of this name, compared without case.
     public func first(named name: Span<UInt8>, in bytes: Span<UInt8>) -> HeaderField? {
-        for index in 0..<count where slots[index].name.count == name.count {
-            if bytes.matches(name, at: slots[index].name.start) { return slots[index] }
+        for index in 0..<count where unsafe slots[index].name.count == name.count {
+            if unsafe bytes.matches(name, at: slots[index].name.start) { return unsafe slots[index] }
         }
         return nil
     }
@@ -114,7 +124,7 @@ public struct FieldTable: ~Copyable {
         var to = end
         while to > from, bytes[to - 1] == 0x20 || bytes[to - 1] == 0x09 { to -= 1 }
         let kind = FieldKind(of: bytes, at: start, count: colon - start)
-        slots[count] = HeaderField(
+        unsafe slots[count] = HeaderField(
             name: ByteRange(start: start, count: colon - start), value: ByteRange(start: from, count: to - from),
             line: ByteRange(start: start, count: end + 2 - start), kind: kind, isHopByHop: kind.isHopByHop)
         count += 1
@@ -140,8 +150,8 @@ public struct FieldTable: ~Copyable {
     /// Reads every Connection field and marks the fields it names.
     mutating func applyConnectionFields(_ bytes: Span<UInt8>) -> ConnectionOptions {
         var options = ConnectionOptions()
-        for index in 0..<count where slots[index].kind == .connection {
-            let value = slots[index].value
+        for index in 0..<count where unsafe slots[index].kind == .connection {
+            let value = unsafe slots[index].value
             var at = value.start
             while let token = bytes.nextListItem(from: &at, to: value.end) {
                 if bytes.matches("close", token) {
@@ -159,8 +169,10 @@ public struct FieldTable: ~Copyable {
     }
 
     private mutating func mark(named token: ByteRange, in bytes: Span<UInt8>) {
-        for index in 0..<count where slots[index].name.count == token.count {
-            if bytes.matches(bytes.extracting(token.range), at: slots[index].name.start) { slots[index].isHopByHop = true }
+        for index in 0..<count where unsafe slots[index].name.count == token.count {
+            if unsafe bytes.matches(bytes.extracting(token.range), at: slots[index].name.start) {
+                unsafe slots[index].isHopByHop = true
+            }
         }
     }
 }

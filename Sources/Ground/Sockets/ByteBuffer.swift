@@ -74,7 +74,7 @@ import Glibc
         for at in end..<end + digits {
             shift -= 4
             let nibble = UInt8(truncatingIfNeeded: (number >> shift) & 15)
-            unsafe base[at] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+            unsafe base[at] = 0x30 &+ nibble &+ ((nibble &+ 6) >> 4) &* 39
         }
         end += digits
     }

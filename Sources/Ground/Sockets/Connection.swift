@@ -69,7 +69,7 @@ open class Connection: EventSource {
     /// Reads what is there into `space`. A short read means the kernel has no more, so that no second call asks it.
     public final func receive(into space: UnsafeMutableRawBufferPointer) -> Received {
         while true {
-            let count = unsafe recv(descriptor, space.baseAddress, space.count, 0)
+            let count = unsafe claw_receive(descriptor, space.baseAddress, space.count)
             if count > 0 {
                 // At the input's end no further edge comes, so the end itself must still be read.
                 if count < space.count && !inputEnded { mayRead = false }
@@ -124,9 +124,9 @@ open class Connection: EventSource {
         while true {
             let count: Int
             if second.isEmpty {
-                count = unsafe Glibc.send(descriptor, first.baseAddress, first.count, Int32(MSG_NOSIGNAL))
+                count = unsafe claw_send(descriptor, first.baseAddress, first.count)
             } else if first.isEmpty {
-                count = unsafe Glibc.send(descriptor, second.baseAddress, second.count, Int32(MSG_NOSIGNAL))
+                count = unsafe claw_send(descriptor, second.baseAddress, second.count)
             } else {
                 count = unsafe claw_send_two(descriptor, first.baseAddress, first.count, second.baseAddress, second.count)
             }

@@ -1,4 +1,4 @@
-// Finding one value in a JSON body by pointer (RFC 6901) without building the document: for the gateway's request path.
+// Finds the place of a JSON pointer (RFC 6901) in a raw document, checking the whole document strictly on the way.
 #ifndef OPENCLAW_CJSON_POINTER_H
 #define OPENCLAW_CJSON_POINTER_H
 #include <stddef.h>
@@ -8,38 +8,38 @@
 extern "C" {
 #endif
 
-/// A pointer taken apart once, when a routing table is built.
+/// A pointer taken apart into its tokens. Owned by the caller.
 typedef struct claw_json_pointer claw_json_pointer;
-/// NULL when `text` is not a pointer (it is "" or begins with '/', and '~' is followed by 0 or 1).
-claw_json_pointer *claw_json_pointer_new(const char *text, size_t count);
+/// NULL when the text is not a pointer (or memory is out).
+claw_json_pointer *claw_json_pointer_make(const char *text, size_t count);
 void claw_json_pointer_free(claw_json_pointer *pointer);
 
-/// One loop's strict parser: keeps its memory from body to body.
-typedef struct claw_json_checker claw_json_checker;
-claw_json_checker *claw_json_checker_new(void);
-void claw_json_checker_free(claw_json_checker *checker);
-/// 0 when `bytes` are one JSON document in UTF-8, at most 512 levels deep; else simdjson's error code.
-int claw_json_check(claw_json_checker *checker, const char *bytes, size_t count);
-
 typedef enum claw_json_found {
-    CLAW_JSON_VALUE,           // `start..<end` is the value's text
-    CLAW_JSON_KEY_MISSING,     // the parent object is there: a member may be put in at `start`
-    CLAW_JSON_KEY_MISSING_IN_EMPTY,  // the same, and the parent has no member yet
-    CLAW_JSON_PARENT_MISSING,  // nothing there that could hold it
-    CLAW_JSON_REPEATED,        // a key on the way stands twice in its object: readers would disagree on which counts
+    /// `start` to `end` is the value.
+    CLAW_JSON_FOUND,
+    /// The object that would hold it is there, the last key is not: `start` is at the closing brace, where it can be put in.
+    CLAW_JSON_KEY_MISSING,
+    /// There is no such place.
+    CLAW_JSON_PLACE_MISSING,
+    /// A key on the way stands twice in its object: two readers could see two values.
+    CLAW_JSON_DUPLICATE,
+    /// Not a JSON document (RFC 8259, UTF-8, at most 512 deep).
+    CLAW_JSON_INVALID,
 } claw_json_found;
 
 typedef struct claw_json_place {
     size_t start;
     size_t end;
+    /// Whether the object at a missing key has no members yet.
+    int object_is_empty;
 } claw_json_place;
 
-/// Looks a pointer up in bytes that `claw_json_check` has accepted. Keys are compared with their escapes resolved.
-claw_json_found claw_json_find(const char *bytes, size_t count, const claw_json_pointer *pointer, claw_json_place *place);
+claw_json_found claw_json_locate(
+    const uint8_t *bytes, size_t count, const claw_json_pointer *pointer, claw_json_place *place);
 
-/// Resolves the escapes of a string's inside (without its quotes) into `out`, which holds at least `count` bytes.
-/// Returns how many were written.
-size_t claw_json_unescape(const char *bytes, size_t count, char *out);
+/// Resolves the escapes of a string's raw text (valid, without its quotes) into `out`, which holds `count` bytes. Returns how
+/// many were written.
+size_t claw_json_unescape(const uint8_t *raw, size_t count, uint8_t *out);
 
 #ifdef __cplusplus
 }
