@@ -109,11 +109,11 @@ public final class Daemon: Sendable {
     }
 
     private func makeGateway(_ table: RoutingTable) -> GatewayServer {
-        let exposures = exposures
+        let (exposures, isOpen) = (exposures, settings.gateway.isLoopback)
         return GatewayServer(
             settings: .init(address: settings.gateway, loops: settings.loops), table: table,
             exposures: { batch in await exposures.deliver(batch) },
-            feedback: { [weak self] request in await FeedbackDoor.answer(request, of: self) })
+            feedback: { [weak self] request in await FeedbackDoor.answer(request, isOpen: isOpen, of: self) })
     }
 
     // MARK: Opening

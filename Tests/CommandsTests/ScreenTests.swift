@@ -45,6 +45,13 @@ struct TableTests {
     }
 }
 
+struct TerminalTests {
+    @Test func `a line that is too long for the terminal takes several rows`() {
+        #expect(Terminal.rows(of: "1234567890\n\n123", columns: 10) == 3)
+        #expect(Terminal.rows(of: "12345678901\n" + Style.coloured.good("1234567890"), columns: 10) == 3)
+    }
+}
+
 struct APIClientTests {
     @Test func `a server may be written with and without its scheme`() throws {
         #expect(try APIClient.base(of: "http://127.0.0.1:9000/") == "http://127.0.0.1:9000")

@@ -13,11 +13,12 @@ struct Installation {
     let control: String
 
     /// Starts it and waits until it is ready.
-    static func start(in workshop: Workshop, applying files: [String] = []) async throws -> Installation {
+    static func start(in workshop: Workshop, applying files: [String] = [], options: [String] = []) async throws -> Installation {
         unsafe unlink("\(workshop.home)/daemon.json")
         let apply = files.isEmpty ? [] : ["--apply"] + files
         let process = try workshop.start(
-            [Workshop.binary, "serve", "--gateway", "127.0.0.1:0", "--control", "127.0.0.1:0", "--loops", "2"] + apply,
+            [Workshop.binary, "serve", "--gateway", "127.0.0.1:0", "--control", "127.0.0.1:0", "--loops", "2"]
+                + options + apply,
             output: "serve.log")
         let address = try await workshop.until("the daemon listens") {
             guard process.isRunning else { throw Workshop.Late(description: "the daemon ended: \(workshop.read("serve.log"))") }

@@ -93,6 +93,64 @@ struct ReleaseTests {
         for model in [stable, good] { await model.server.stop() }
     }
 
+    @Test func `a version is built, tried out, served and promoted, and its server outlives the daemon`() async throws {
+        let workshop = Workshop()
+        let stable = try await workshop.startModel("v11", accuracy: 0.93)
+        workshop.write("{\"accuracy\": 0.97}", as: "trained.json")
+        workshop.write((0..<20).map { "{\"number\": \($0)}" }.joined(separator: "\n") + "\n", as: "smoke.jsonl")
+        let route = files(workshop, stable: stable.url, candidates: [])[1]
+        let model = workshop.write(
+            """
+            model:
+              name: fraud-model
+              route: fraud
+              build: { run: "cp trained.json {artifact}", timeout: 1m }
+              serve: { run: "exec python3 \(Workshop.modelServer) --port {port} --behaviour {artifact}", ready: "/ready", path: "/infer" }
+              smoke: { requests: smoke.jsonl, max_latency_ms: 2000 }
+              quality: { metric: correct }
+              versions:
+                v11: { url: "\(stable.url)" }
+            """, as: "model.yaml")
+        let first = try await Installation.start(in: workshop, applying: [model, route])
+        let users = Users()
+        users.begin(at: { first.gateway }, outbound: workshop.outbound)
+        let release = workshop.write(
+            """
+            release_pipeline:
+              name: "fraud-model-v12"
+              stages:
+                - build_artifact
+                - smoke_test
+                - canary_deploy: { steps: [20%, 100%], min_samples: 20, hold: 300ms }
+                - monitor_metrics: { for: 300ms, deadline: 2m }
+                - promote_or_rollback: { bake: 10m }
+              gates: { max_error_rate: 5%, min_quality_score: 0.8 }
+            """, as: "release.yaml")
+        let promoted = try await workshop.openclaw("release", "apply", release, "--watch", limit: .seconds(120))
+        #expect(promoted.code == 0, "\(promoted.output)")
+        await users.end()
+        #expect(users.seen.failed == [])
+
+        // The daemon stops in the bake; the server it started does not, and the next life takes it up. A rollback that is
+        // asked for in between waits for the daemon.
+        kill(first.process.processID, SIGTERM)
+        #expect(await first.process.wait(limit: .seconds(40)) == .exited(code: 0))
+        let rollback = Task { try await workshop.openclaw("release", "rollback", "fraud-model-v12") }
+        let second = try await Installation.start(in: workshop, applying: [model, route], options: ["--stop-servers"])
+        let undone = try await rollback.value
+        #expect(undone.code == 0, "\(undone.output)")
+        try await workshop.until("v11 has all traffic again") {
+            let shown = try JSONValue(parsing: try await workshop.openclaw("route", "show", "fraud", "--json").output)
+            return shown["variants"]?.arrayValue?.first { $0["name"] == "v11" }?["share"]?.numberValue == 1 ? true : nil
+        }
+        let answer = try await workshop.outbound.send(
+            .init("POST", second.gateway + "/fraud", headers: [("X-User-Id", "u")], body: Array("{\"number\": 1}".utf8)))
+        #expect(answer.status == 200 && answer.headers["X-OpenClaw-Variant"] == "v11")
+        kill(second.process.processID, SIGTERM)
+        #expect(await second.process.wait(limit: .seconds(60)) == .exited(code: 0))
+        await stable.server.stop()
+    }
+
     @Test func `requests in flight are answered when the daemon is asked to stop`() async throws {
         let workshop = Workshop()
         let stable = try await workshop.startModel("v11", accuracy: 1)
@@ -133,6 +191,8 @@ struct ReleaseTests {
         #expect(try await workshop.openclaw("route", "set", "fraud", "v11").code == 2)
         #expect(try await workshop.openclaw("release", "promote", "nothing-v1").code == 1)
         #expect(try await workshop.openclaw("relase").code == 2)
+        let second = try await workshop.clawdbot("relase")
+        #expect(second.code == 2 && second.output.contains("clawdbot release"), "\(second.output)")
         #expect(try JSONValue(parsing: try await workshop.openclaw("status", "--json").output)["ledger_entries"] == before)
         await openclaw.process.stop()
         #expect(try await workshop.openclaw("status").code == 3)

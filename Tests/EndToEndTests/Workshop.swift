@@ -77,6 +77,15 @@ final class Workshop: Sendable {
         return (code, read(name))
     }
 
+    /// The same binary under its second name.
+    func clawdbot(_ arguments: String...) async throws -> (code: Int32, output: String) {
+        let name = "\(folder)/clawdbot"
+        unsafe symlink(Workshop.binary, name)
+        let status = try await start([name] + arguments, output: "clawdbot.log").wait(limit: .seconds(30))
+        guard case .exited(let code) = status else { return (-1, "\(status)") }
+        return (code, read("clawdbot.log"))
+    }
+
     /// A model version on a port of its own.
     func startModel(_ name: String, accuracy: Double, errors: Double = 0, seconds: Double = 0) async throws -> (
         server: Child, url: String

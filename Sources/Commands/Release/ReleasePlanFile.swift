@@ -31,12 +31,16 @@ enum ReleasePlanFile {
         for gate in plan["gates"]?.arrayValue ?? [] {
             let unit = gate["unit"]?.stringValue ?? ""
             gates.add([
-                gate["name"]?.stringValue ?? "", gate["limit"]?.numberValue.map { Figures.value($0, unit: unit) } ?? "",
+                gate["name"]?.stringValue ?? "",
+                gate["reads"]?.stringValue ?? gate["limit"]?.numberValue.map { Figures.value($0, unit: unit) } ?? "",
                 gate["line"]?.integerValue.map { "\($0)" } ?? "",
             ])
         }
         var lines = ["would release \(subject)\(route)\(previous)", stages.text(style)]
         if !gates.rows.isEmpty { lines.append(gates.text(style)) }
+        if let owner = plan["route_owner"]?.stringValue {
+            lines.append("  \(owner) has the route now; this release would follow it")
+        }
         lines += (plan["notes"]?.arrayValue ?? []).compactMap(\.stringValue).map { style.faint("  \($0)") }
         lines.append("next: openclaw release apply \(file) --watch")
         return lines.joined(separator: "\n")

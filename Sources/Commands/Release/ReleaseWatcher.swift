@@ -47,7 +47,7 @@ struct ReleaseWatcher {
             let screen = ReleaseScreen.text(status, output.style, now: .now())
             // Up to where the last screen began, and everything below it is cleared.
             output.write((drawing.lines > 0 ? "\u{1B}[\(drawing.lines)A\u{1B}[J" : "") + screen)
-            drawing.lines = screen.split(separator: "\n", omittingEmptySubsequences: false).count
+            drawing.lines = Terminal.rows(of: screen, columns: Terminal.columns)
         } else {
             let line = ReleaseScreen.line(status)
             if line != drawing.last { output.write(line) }
