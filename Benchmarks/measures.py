@@ -183,8 +183,7 @@ def split_change(binary, folder, changes):
                 body = answer.read()
                 if answer.status != 200:
                     raise RuntimeError(f"the split was refused with {answer.status}: {body[:300]}")
-                time.sleep(0.02)
-                times.append(next(moment for moment, variant in moments if moment > asked and variant == wanted) - asked)
+                times.append(first_under(wanted, moments, asked) - asked)
                 moments.clear()
         finally:
             stopping.set()
@@ -194,6 +193,16 @@ def split_change(binary, folder, changes):
         for thing in (gateway, upstream):
             if thing:
                 thing.stop()
+
+
+def first_under(wanted, moments, asked, limit=5):
+    """When the first request that was sent after `asked` was answered by `wanted`."""
+    while time.monotonic() - asked < limit:
+        for moment, variant in list(moments):
+            if moment > asked and variant == wanted:
+                return moment
+        time.sleep(0.001)
+    raise RuntimeError(f"{limit} s after the split was changed, {wanted} answers nothing")
 
 
 # Verdict to rollback
