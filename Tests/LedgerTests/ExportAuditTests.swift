@@ -205,6 +205,26 @@ struct Evidence: Sendable {
         #expect(after.verdict().firstBad == 12)
     }
 
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func `no byte of an export can be changed unnoticed`(seed: UInt64) async throws {
+        var random = Xorshift(seed: seed)
+        let honest = try await Evidence.make(entries: 4)
+        let bytes = Array(honest.lines.joined(separator: "\n").utf8)
+        for _ in 0..<80 {
+            var changed = bytes
+            let place = Int.random(in: 0..<bytes.count, using: &random)
+            switch Int.random(in: 0..<3, using: &random) {
+            case 0: changed[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            case 1: changed.remove(at: place)
+            // No blanks and no signs: JSON knows several texts for one value (` 1`, `-0`), and values are what is signed.
+            default: changed.insert(UInt8.random(in: 0x2E...0x7E, using: &random), at: place)
+            }
+            var audit = ExportAudit(key: .demanded(honest.key))
+            for line in changed.split(separator: 0x0A, omittingEmptySubsequences: false) { audit.take(Array(line)) }
+            #expect(!audit.finish().isGood, "seed \(seed), place \(place)")
+        }
+    }
+
     @Test func `another key does not vouch, and a found key only for its own ledger`() async throws {
         let evidence = try await Evidence.make(entries: 3)
         let other = SigningKey(name: SigningKey.freshName(), privateKey: .init()).verifier

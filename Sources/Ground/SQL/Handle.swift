@@ -139,9 +139,7 @@ import Faults
     }
 
     private func fault(_ code: Int32, doing sql: String) -> Fault {
-        DatabaseFault.of(
-            code: unsafe sqlite3_extended_errcode(database) & 0xFF == code & 0xFF ? sqlite3_extended_errcode(database) : code,
-            text: unsafe String(cString: sqlite3_errmsg(database)), path: path, doing: sql)
+        DatabaseFault.of(code: code, text: unsafe String(cString: sqlite3_errmsg(database)), path: path, doing: sql)
     }
 
     /// Percent-encodes what a URI gives another meaning.

@@ -1,5 +1,7 @@
 import Faults
+import JSON
 import Synchronization
+import Telemetry
 
 /// What has just become durable, for those who follow the ledger. The last entries stay here, so that a subscriber who keeps
 /// up never goes to the database; who falls behind reads there.
@@ -48,6 +50,8 @@ final class EntryFeed: Sendable {
         }
         for waiter in waiters { waiter.resume() }
     }
+
+    var isEnded: Bool { state.withLock { $0.isEnded } }
 
     func end() {
         let waiters = state.withLock { state in
@@ -101,6 +105,7 @@ final class EntryFeed: Sendable {
 /// One follower of the ledger and how far it has come.
 actor EntrySubscription {
     private static let pageMax = 512
+    private static let log = Log("ledger")
 
     private let feed: EntryFeed
     private let reader: LedgerReader
@@ -121,10 +126,15 @@ actor EntrySubscription {
             case .entries(let entries): page = entries[...]
             case .ended: return nil
             case .behind:
-                // The database is read until it is closed; then there is nothing more to tell.
-                guard let entries = try? await reader.entries(after: position, limit: EntrySubscription.pageMax), !entries.isEmpty
-                else { return nil }
-                page = entries[...]
+                do throws(Fault) {
+                    page = try await reader.entries(after: position, limit: EntrySubscription.pageMax)[...]
+                } catch {
+                    // A closed database has nothing more to tell. A disk that fails to read may be well again in a moment, and
+                    // who follows the ledger must not be left behind for good.
+                    if feed.isEnded || Task.isCancelled { return nil }
+                    EntrySubscription.log.error("entries cannot be read", ["what": .string(error.what), "why": .string(error.why)])
+                    try? await Task.sleep(for: .seconds(1))
+                }
             }
         }
     }
