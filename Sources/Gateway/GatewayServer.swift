@@ -13,8 +13,12 @@ public final class GatewayServer: Sendable {
         public var address: SocketAddress
         public var loops: Int
         public var headerBytesMax = 32 << 10
-        /// Of bodies that must be read whole, for a rewrite or a unit in them; others are streamed, however long.
+        /// Of bodies that must be read whole, for a rewrite or a unit in them.
         public var bodyBytesMax = 32 << 20
+        /// Bodies up to here are read whole before an upstream hears of their request; longer ones follow it as they arrive.
+        public var bodyBytesHeldMax = 1 << 20
+        /// Of bodies that are streamed.
+        public var bodyBytesStreamedMax = 1 << 30
         public var connectionsMax = 16_384  // per loop
         public init(address: SocketAddress, loops: Int) { (self.address, self.loops) = (address, loops) }
     }

@@ -4,11 +4,8 @@ import Routing
 import Sockets
 
 /// The way of a request: parsed, matched, assigned, rewritten, sent. Nothing reaches an upstream before its head is whole and
-/// was judged; a body up to `wholeBytesMax` is whole too.
+/// was judged; a body up to `bodyBytesHeldMax` is whole too.
 extension ClientConnection {
-    /// Bodies up to here are read before the upstream hears of the request; longer ones follow it as they arrive.
-    static let wholeBytesMax = 256 << 10
-
     /// A chunked body on its way into one piece.
     struct Gathered: ~Copyable {
         var body = ByteBuffer()
@@ -46,7 +43,7 @@ extension ClientConnection {
 
     private func serveCounted(_ bytes: UnsafeBufferPointer<UInt8>, length: Int, by route: CompiledRoute) -> Int {
         let head = loop.parser.count
-        if route.readsBody && length > loop.settings.bodyBytesMax {
+        if length > (route.readsBody ? loop.settings.bodyBytesMax : loop.settings.bodyBytesStreamedMax) {
             refuse(.bodyTooLarge)
             return 0
         }
@@ -55,7 +52,7 @@ extension ClientConnection {
             return head + length
         }
         sendContinueOnce()
-        if route.readsBody || length <= Self.wholeBytesMax {
+        if route.readsBody || length <= loop.settings.bodyBytesHeldMax {
             needed = head + length
             return 0
         }
@@ -66,7 +63,7 @@ extension ClientConnection {
 
     private func serveChunked(_ bytes: UnsafeBufferPointer<UInt8>, by route: CompiledRoute) -> Int {
         let head = loop.parser.count
-        let bodyMax = route.readsBody ? loop.settings.bodyBytesMax : Self.wholeBytesMax
+        let bodyMax = route.readsBody ? loop.settings.bodyBytesMax : loop.settings.bodyBytesHeldMax
         if !gathered.isActive { (gathered.isActive, gathered.at) = (true, head) }
         var at = gathered.at
         while true {
@@ -99,7 +96,7 @@ extension ClientConnection {
             refuse(.bodyTooLarge)
             return 0
         }
-        upload = Upload(decoder: gathered.decoder)
+        upload = Upload(decoder: gathered.decoder, passed: gathered.body.count)
         unsafe send(bytes, body: gathered.body.bytes, wholeBody: false, by: route)
         gathered.reset()
         guard isOpen, state == .uploading else { return used }

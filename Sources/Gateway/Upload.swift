@@ -8,10 +8,12 @@ struct Upload {
     var left = 0
     /// Set for a chunked body, which is decoded and chunked anew: no framing of the client's reaches an upstream.
     var decoder: ChunkedDecoder?
+    /// Bytes of a chunked body that went to the upstream.
+    var passed = 0
 
     init() {}
     init(left: Int) { self.left = left }
-    init(decoder: ChunkedDecoder) { self.decoder = decoder }
+    init(decoder: ChunkedDecoder, passed: Int) { (self.decoder, self.passed) = (decoder, passed) }
 }
 
 extension ClientConnection {
@@ -37,7 +39,13 @@ extension ClientConnection {
         var at = 0
         decoding: while true {
             switch unsafe decoder.next(bytes.span, at: &at) {
-            case .data(let piece): unsafe ResponseWriter.chunk(bytes.part(piece).span, into: &loop.output)
+            case .data(let piece):
+                upload.passed += piece.count
+                if upload.passed > loop.settings.bodyBytesStreamedMax {
+                    refuseUpload(.bodyTooLarge)
+                    return bytes.count
+                }
+                unsafe ResponseWriter.chunk(bytes.part(piece).span, into: &loop.output)
             case .needsMore:
                 unsafe upstream?.sendMore(loop.output.bytes)
                 break decoding
@@ -47,7 +55,7 @@ extension ClientConnection {
                 finishUpload()
                 break decoding
             case .refused:
-                refuseUpload()
+                refuseUpload(.badChunk)
                 return bytes.count
             }
         }
@@ -62,11 +70,11 @@ extension ClientConnection {
     }
 
     /// The upstream never gets the end of this body: its connection is closed.
-    private func refuseUpload() {
+    private func refuseUpload(_ refusal: Refusal) {
         let began = exchange?.answerBegan == true
-        endExchange(.clientFault, status: began ? nil : 400)
+        endExchange(.clientFault, status: began ? nil : refusal.status)
         dropUpstream()
         state = .reading
-        if began { close() } else { refuse(.badChunk) }
+        if began { close() } else { refuse(refusal) }
     }
 }

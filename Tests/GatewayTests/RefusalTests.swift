@@ -1,6 +1,7 @@
 import Gateway
 import HTTP
 import JSON
+import Outcomes
 import Routing
 import TestSockets
 import Testing
@@ -35,6 +36,34 @@ import Testing
         }
         #expect(upstream.connections == 0)
         _ = await house.drain()
+    }
+
+    @Test func `a body beyond every limit is a 413, and one up to 1 MiB is whole before an upstream hears of it`() async throws {
+        let upstream = try TestUpstream(records: false) { connection in _ = connection.readToEnd() }
+        let house = try GatewayHouse([.test("r", path: "/", variants: [("a", upstream, 10_000)])]) {
+            $0.bodyBytesStreamedMax = 3 << 20
+        }
+        let tooLong = try await house.exchange("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
+        #expect(tooLong?.hasPrefix("HTTP/1.1 413 ") == true)
+        for head in ["Content-Length: 1048576\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nF0000\r\n"] {
+            try await onThread { [port = house.port] in
+                let client = RawClient(port: port)
+                client.write("POST / HTTP/1.1\r\nHost: a\r\n\(head)")
+                client.write([UInt8](repeating: 0x61, count: 900_000))
+                client.endOutput()
+                #expect(client.readToEnd() == "")
+            }
+        }
+        #expect(upstream.connections == 0)
+        let growing = try await onThread { [port = house.port] in
+            let client = RawClient(port: port)
+            client.write("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            let chunk = Array("100000\r\n".utf8) + [UInt8](repeating: 0x61, count: 1 << 20) + [0x0D, 0x0A]
+            for _ in 0..<4 { client.write(chunk) }
+            return client.read(until: "\r\n")
+        }
+        #expect(growing.hasPrefix("HTTP/1.1 413 "))
+        #expect(await house.drain().map(\.status) == [413])
     }
 
     @Test func `limits are answered with their status`() async throws {

@@ -168,7 +168,7 @@ import Testing
         }
         let house = try GatewayHouse(to: upstream)
         let text = try await house.exchange(
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n80000\r\n\(String(repeating: "a", count: 0x80000))\r\nzz\r\n"
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n\(String(repeating: "a", count: 0x200000))\r\nzz\r\n"
         )
         #expect(text?.hasPrefix("HTTP/1.1 400 ") == true)
         #expect(await house.drain().map(\.kind) == [.clientFault])

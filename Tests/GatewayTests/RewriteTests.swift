@@ -63,6 +63,27 @@ import Testing
         #expect(try JSONValue(parsing: text) == .object(members), "seed \(seed)")
     }
 
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func `what the other parser of this house refuses is refused here, and nothing else`(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let pointer = try #require(JSONPointer("/model"))
+        let valid = Array(#"[{"a":[1,-0.5,true,null,{"b":"x\"y\u00e9\ud83d\ude00é"}]},"z",[[]],{}, 12.25 ]"#.utf8)
+        let changes = Array("{}[],:\" 01.-\\tfnu\u{1}\u{9}\u{a}é".utf8)
+        for _ in 0..<300 {
+            var bytes = valid
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let at = Int.random(in: bytes.indices, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: bytes[at] = changes.randomElement(using: &random)!
+                case 1: bytes.remove(at: at)
+                default: bytes.insert(changes.randomElement(using: &random)!, at: at)
+                }
+            }
+            let isValid = unsafe bytes.withUnsafeBufferPointer { unsafe pointer.find(in: $0) } != .invalid
+            #expect(isValid == ((try? JSONValue(parsing: bytes)) != nil), "seed \(seed): \(String(decoding: bytes, as: UTF8.self))")
+        }
+    }
+
     private func randomObject(depth: Int, using random: inout SplitMix64) -> JSONValue {
         var members: [String: JSONValue] = [:]
         let keys = ["a", "b/c", "d~e", "f\"g", "h\\", "\u{e9}", "", "]{,"]

@@ -15,7 +15,7 @@ public struct ByteRange: Equatable, Sendable {
 /// The header fields that the parser or a proxy must know; all others are `other`.
 public enum FieldKind: UInt8, Sendable {
     case other
-    case host, contentLength, transferEncoding, expect, traceparent, cookie, contentType
+    case host, contentLength, transferEncoding, expect, traceparent, cookie
     /// `X-OpenClaw-...`: ours, accepted from nobody.
     case openclaw
     // Hop by hop (RFC 9110, 7.6.1): never forwarded.
@@ -59,12 +59,6 @@ public struct HeaderField: Sendable {
     public subscript(_ index: Int) -> HeaderField {
         precondition(index < count)
         return unsafe slots[index]
-    }
-
-    /// The first field of a known kind.
-    public func first(_ kind: FieldKind) -> HeaderField? {
-        for index in 0..<count where unsafe slots[index].kind == kind { return unsafe slots[index] }
-        return nil
     }
 
     /// The first field of this name, compared without case.
@@ -196,7 +190,6 @@ extension FieldKind {
                 self = .keepAlive
             }
         case 11: if bytes.matches("traceparent", name) { self = .traceparent }
-        case 12: if bytes.matches("content-type", name) { self = .contentType }
         case 14: if bytes.matches("content-length", name) { self = .contentLength }
         case 16: if bytes.matches("proxy-connection", name) { self = .proxyConnection }
         case 17: if bytes.matches("transfer-encoding", name) { self = .transferEncoding }

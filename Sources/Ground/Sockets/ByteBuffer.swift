@@ -79,15 +79,6 @@ import Glibc
         end += digits
     }
 
-    /// Lets `body` fill free space (at least `count` bytes of it) and say how many bytes it wrote.
-    public mutating func fill(atLeast count: Int, _ body: (UnsafeMutableBufferPointer<UInt8>) -> Int) -> Int {
-        reserve(count)
-        let written = unsafe body(UnsafeMutableBufferPointer(start: base + end, count: capacity - end))
-        precondition(written >= 0 && written <= capacity - end)
-        end += written
-        return written
-    }
-
     /// Drops `count` bytes at the front.
     public mutating func consume(_ count: Int) {
         precondition(count <= end - start)
