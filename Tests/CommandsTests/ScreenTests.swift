@@ -61,6 +61,16 @@ struct APIClientTests {
         #expect(throws: Fault.self) { try APIClient.base(of: "http://user@x") }
     }
 
+    @Test func `the home's token goes to the home's daemon alone`() {
+        #expect(APIClient.names("http://127.0.0.1:7701", "127.0.0.1:7701"))
+        #expect(APIClient.names("http://localhost:7701", "127.0.0.1:7701"))
+        for other in [
+            "http://127.0.0.1:7702", "http://localhost:7702", "http://[::1]:7701", "https://127.0.0.1:7701", "http://10.0.0.1:7701",
+        ] {
+            #expect(!APIClient.names(other, "127.0.0.1:7701"))
+        }
+    }
+
     @Test(arguments: Fault.Kind.allCases)
     func `a refusal comes back as the fault it was, so that the exit code is the same`(kind: Fault.Kind) {
         let fault = Fault(kind, what: "a", why: "b", fix: "c")

@@ -21,8 +21,9 @@ struct APIClient: Sendable {
         let home = try Home.locate(option: invocation.value("home"), environment: environment)
         let own = try DaemonAddress.read(in: home)
         if let named = invocation.value("server") {
-            server = try APIClient.base(of: named)
-            let isOwn = own.map { "http://\($0.control)" } == server
+            let base = try APIClient.base(of: named)
+            let isOwn = own.map { APIClient.names(base, $0.control) && DaemonAddress.isServed(home) } ?? false
+            server = isOwn ? "http://\(own?.control ?? "")" : base
             token = try APIClient.token(environment, in: isOwn ? home : nil)
             return
         }
@@ -40,6 +41,12 @@ struct APIClient: Sendable {
         if let named = environment["OPENCLAW_TOKEN"] { return named }
         guard let home else { return nil }
         return try TextFile.read(home.tokenFile, bytesMax: 1_024).map { $0.filter { !$0.isWhitespace } }
+    }
+
+    /// Whether a server is a daemon's own address; `localhost` is another name of 127.0.0.1.
+    static func names(_ server: String, _ control: String) -> Bool {
+        server == "http://\(control)"
+            || (control.hasPrefix("127.0.0.1:") && server == "http://localhost:\(control.dropFirst("127.0.0.1:".count))")
     }
 
     /// `http://host:port` of what the user typed; the scheme may be left out.

@@ -44,7 +44,9 @@ struct Doorkeeper: Sendable {
         guard let header = request.headers["Authorization"] else {
             throw Fault(
                 .unauthenticated, what: "The request carries no token.", why: "The Authorization header is missing.",
-                fix: "Send `Authorization: Bearer TOKEN`; the first admin token is in the daemon's home, in admin.token.")
+                fix:
+                    "Send `Authorization: Bearer TOKEN`; the first admin token is in the daemon's home, in admin.token. The command line finds it there (--home DIR), or takes one from OPENCLAW_TOKEN."
+            )
         }
         let parts = header.split(separator: " ", omittingEmptySubsequences: true)
         guard parts.count == 2, parts[0].lowercased() == "bearer", parts[1].utf8.count <= 256 else {
