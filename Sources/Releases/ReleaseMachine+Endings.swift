@@ -50,6 +50,7 @@ extension ReleaseMachine {
         _ cause: Ending.Cause, _ text: String, by: String? = nil, verdict: Verdict? = nil, trouble: Trouble? = nil
     ) -> [Order] {
         end(cause, text, by: by, verdict: verdict, trouble: trouble)
+        if let trouble { self.trouble = trouble }
         (hold, parked) = (nil, nil)
         intents.removeAll()
         guard marks.touchedTraffic else { return close(cause == .stageFailed || cause == .serverDied ? .failed : .rolledBack) }

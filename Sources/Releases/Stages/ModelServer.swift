@@ -102,7 +102,7 @@ struct ModelServer {
             fix: "Its output is in \(log); `ready:` of the model names the path that answers 200.")
     }
 
-    /// Somebody else's server: any answer below 500 of its readiness path, or of the url itself, will do.
+    /// Waits for somebody else's server.
     private func awaitURL(_ url: String) async throws(Fault) {
         let deadline = ContinuousClock.now + .milliseconds(plan.model.serve?.readyTimeoutMilliseconds ?? 30_000)
         while true {
@@ -114,13 +114,19 @@ struct ModelServer {
         }
     }
 
-    /// Why a url cannot take traffic; nil when it can.
+    /// Why a url cannot take traffic; nil when it can. A server of somebody else's may have no readiness path: then any answer
+    /// of the url itself will do.
     static func trouble(at url: String, ready: String?, _ outbound: Outbound) async -> String? {
-        let probe = ready.map { origin(of: url) + $0 } ?? url
         do throws(Fault) {
-            let answer = try await outbound.send(.init("GET", probe, deadline: .seconds(3)))
-            return answer.status < 500 && (ready == nil || answer.status == 200) ? nil : "\(probe) answers \(answer.status)"
-        } catch { return "\(probe) does not answer: \(error.why)" }
+            if let ready {
+                let probe = origin(of: url) + ready
+                let status = try await outbound.send(.init("GET", probe, deadline: .seconds(3))).status
+                if status == 200 { return nil }
+                guard status == 404 || status == 405 else { return "\(probe) answers \(status)" }
+            }
+            _ = try await outbound.send(.init("GET", url, deadline: .seconds(3)))
+            return nil
+        } catch { return "\(url) does not answer: \(error.why)" }
     }
 
     private static func origin(of url: String) -> String {

@@ -21,12 +21,14 @@ struct WorkFolder: Sendable {
 
     /// Empty, whatever was there before.
     func empty() async throws(Fault) {
-        try create()  // also the folder above, where the tool's output goes
+        try create()
         try await Self.run(["rm", "-rf", "--", path], beside: path)
         try create()
     }
 
-    func remove() async { try? await Self.run(["rm", "-rf", "--", path], beside: path) }
+    func remove() async {
+        if Self.exists(path) { try? await Self.run(["rm", "-rf", "--", path], beside: path) }
+    }
 
     /// The entries of another folder: its files are copied (a build that overwrites one spoils nothing), its subfolders and
     /// files over 64 MiB are linked.
