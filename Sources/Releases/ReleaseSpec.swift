@@ -135,7 +135,7 @@ extension ReleaseSpec {
 
     private var withoutLines: ReleaseSpec {
         var spec = self
-        spec.rollback.line = 0
+        (spec.line, spec.rollback.line) = (0, 0)
         for index in spec.gates.indices { spec.gates[index].line = 0 }
         return spec
     }

@@ -120,6 +120,11 @@ final class House: Sendable {
         traffic.withLock { $0 = task }
     }
 
+    /// The processes that a release's first attempt has running.
+    func processes(of release: String) -> [Int32] {
+        ChildEnvironment.strays(marked: Workshop.mark(in: directory + "/releases", release, 1)).map(\.processID)
+    }
+
     // MARK: Waiting
 
     /// Polls until a release is as wanted; the last status either way.

@@ -75,10 +75,10 @@ struct `A stage` {
         let house = try await House.open()
         try await house.apply(model: "model:\n  name: fraud-model\n  build: { run: 'sleep 600', timeout: 10m }")
         _ = try await house.release("release_pipeline: { name: fraud-model-v12, stages: [build_artifact] }")
-        let runs = await house.isSoon { !ChildEnvironment.strays(marked: "fraud-model-v12#1").isEmpty }
+        let runs = await house.isSoon { !house.processes(of: "fraud-model-v12").isEmpty }
         #expect(runs)
         _ = try await house.releases.perform(.abort, on: "fraud-model-v12", by: "ann", reason: nil)
-        let gone = await house.isSoon { ChildEnvironment.strays(marked: "fraud-model-v12#1").isEmpty }
+        let gone = await house.isSoon { house.processes(of: "fraud-model-v12").isEmpty }
         #expect(gone)
         _ = try await house.wait(for: "fraud-model-v12", "rolled_back")
         await house.close()
@@ -226,24 +226,24 @@ struct `A stage` {
         #expect(status["state"] == "promoted", "\(status.prettyText)")
         let url = try #require(await house.routes.route("fraud")?.variant(named: "v12")?.url)
         #expect(try await Outbound().send(.init("GET", url)).status == 200)
-        let before = ChildEnvironment.strays(marked: "fraud-model-v12#1").map(\.processID)
+        let before = house.processes(of: "fraud-model-v12")
         #expect(before.count == 1)
         await house.close()
 
         let next = try await House.open(house.directory)
         #expect(await next.releases.url(serving: VersionID(model: "fraud-model", version: "v12")) == url)
-        #expect(ChildEnvironment.strays(marked: "fraud-model-v12#1").map(\.processID) == before)
+        #expect(next.processes(of: "fraud-model-v12") == before)
         // It is the stable version's server: killed, it is started again, where it was.
         kill(before[0], SIGKILL)
         let restarted = await next.isSoon {
-            let now = ChildEnvironment.strays(marked: "fraud-model-v12#1").map(\.processID)
+            let now = next.processes(of: "fraud-model-v12")
             return now.count == 1 && now != before
         }
         #expect(restarted)
         let answers = await next.isSoon { (try? await Outbound().send(.init("GET", url)).status) == 200 }
         #expect(answers, "on the same port")
         _ = try await next.releases.perform(.rollback, on: "fraud-model-v12", by: "ann", reason: nil)
-        let gone = await next.isSoon { ChildEnvironment.strays(marked: "fraud-model-v12#1").isEmpty }
+        let gone = await next.isSoon { next.processes(of: "fraud-model-v12").isEmpty }
         #expect(gone, "a server that answers nothing any more is stopped")
         let isOff = await next.isSoon { await next.routes.route("fraud")?.variant(named: "v12") == nil }
         #expect(isOff)
@@ -257,7 +257,7 @@ struct `A stage` {
         let (house, standIn) = try await Self.serving()
         _ = try await house.release(Self.pipeline.split(separator: "hold: 100ms").joined(separator: "hold: 1h"))
         _ = try await house.wait(for: "fraud-model-v12") { $0["share"]?.numberValue == 0.5 }
-        for stray in ChildEnvironment.strays(marked: "fraud-model-v12#1") { kill(stray.processID, SIGKILL) }
+        for process in house.processes(of: "fraud-model-v12") { kill(process, SIGKILL) }
         let status = try await house.wait(for: "fraud-model-v12", "rolled_back")
         #expect(status["cause"] == "server_died", "\(status.prettyText)")
         #expect(await house.routes.route("fraud")?.sharesByName["v11"] == 10_000)

@@ -12,6 +12,8 @@ struct BuildStage {
     /// Where this attempt works.
     let workshop: String
     let log: String
+    /// What its processes carry.
+    let mark: String
 
     private var plan: ReleasePlan { call.machine.plan }
 
@@ -54,7 +56,7 @@ struct BuildStage {
             ChildPlan(
                 arguments: ["/bin/sh", "-c", CommandLineTemplate.fill(build.run, values)], directory: folder,
                 environment: ChildEnvironment.with([
-                    ChildEnvironment.marker: Workshop.mark(call), "OPENCLAW_MODEL": plan.version.model,
+                    ChildEnvironment.marker: mark, "OPENCLAW_MODEL": plan.version.model,
                     "OPENCLAW_VERSION": plan.version.version, "OPENCLAW_ARTIFACT": artifact,
                     "OPENCLAW_MODEL_DIR": plan.model.directory,
                 ]), outputPath: log))
@@ -98,7 +100,9 @@ enum Workshop {
         return "\(directory)/logs/\(call.release)-\(call.machine.attempt).\(what).log"
     }
 
-    static func mark(_ call: EffectCall) -> String { "\(call.release)#\(call.machine.attempt)" }
+    /// Says whose a process is: which attempt's of which installation.
+    static func mark(in directory: String, _ call: EffectCall) -> String { mark(in: directory, call.release, call.machine.attempt) }
+    static func mark(in directory: String, _ release: String, _ attempt: Int) -> String { "\(release)#\(attempt)@\(directory)" }
 
     /// The end of a child's output, for a fault's why.
     static func lastWords(_ path: String) -> String {
@@ -107,8 +111,8 @@ enum Workshop {
     }
 
     /// Ends every process of an attempt that is still there, also those that no ledger entry names.
-    static func clear(_ call: EffectCall) async {
-        for stray in ChildEnvironment.strays(marked: mark(call)) {
+    static func clear(in directory: String, _ call: EffectCall) async {
+        for stray in ChildEnvironment.strays(marked: mark(in: directory, call)) {
             await Child.adopt(processID: stray.processID, startTime: stray.startTime)?.stop()
         }
     }

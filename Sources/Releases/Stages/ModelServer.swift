@@ -44,7 +44,7 @@ struct ModelServer {
         {
             return try await deployment(of: child, on: process.port, serve)
         }
-        for stray in ChildEnvironment.strays(marked: Workshop.mark(call)) {
+        for stray in ChildEnvironment.strays(marked: Workshop.mark(in: directory, call)) {
             guard let port = ChildEnvironment.port(of: stray.processID),
                 let child = Child.adopt(processID: stray.processID, startTime: stray.startTime)
             else { continue }
@@ -56,7 +56,7 @@ struct ModelServer {
     private func launch(_ serve: Model.Serve, on port: Int) async throws(Fault) -> Child {
         var values = ["version": plan.version.version, "model": plan.version.model, "port": String(port)]
         var additions = [
-            ChildEnvironment.marker: Workshop.mark(call), ChildEnvironment.portName: String(port),
+            ChildEnvironment.marker: Workshop.mark(in: directory, call), ChildEnvironment.portName: String(port),
             "OPENCLAW_MODEL": plan.version.model, "OPENCLAW_VERSION": plan.version.version,
             "OPENCLAW_MODEL_DIR": plan.model.directory,
         ]
@@ -180,6 +180,9 @@ enum FreePort {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
+        // As servers do: connections of an earlier server that linger in TIME_WAIT do not make a port taken.
+        var yes: Int32 = 1
+        _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian

@@ -54,13 +54,13 @@ struct ReleasePerformer: Sendable {
         switch call.intent.effect {
         case .build:
             // A finished build is registered; building again then only verifies it. Half a build is cleared away.
-            await Workshop.clear(call)
+            await Workshop.clear(in: directory, call)
             return await registry.version(call.machine.plan.version) == nil ? .cut : .absent
         case .smoke: return .cut
         case .route(let share): return await canary(call).stands(at: share).map { .done($0) } ?? .absent
         case .stop:
             let runs = call.machine.deployment?.process.flatMap { Child.adopt(processID: $0.id, startTime: $0.startTime) } != nil
-            return runs || !ChildEnvironment.strays(marked: Workshop.mark(call)).isEmpty ? .absent : .done(.stopped)
+            return runs || !ChildEnvironment.strays(marked: Workshop.mark(in: directory, call)).isEmpty ? .absent : .done(.stopped)
         case .leave:
             guard let route = call.machine.plan.route, await routes.owner(of: route) == CanaryStage.owner(call.release) else {
                 return .done(.left)
@@ -79,7 +79,8 @@ struct ReleasePerformer: Sendable {
     private func build(_ call: EffectCall) async throws(Fault) -> BuildReport {
         let log = try Workshop.log(in: directory, call, of: "build")
         return try await BuildStage(
-            call: call, registry: registry, workshop: Workshop.folder(in: directory, call), log: log
+            call: call, registry: registry, workshop: Workshop.folder(in: directory, call), log: log,
+            mark: Workshop.mark(in: directory, call)
         ).run()
     }
 
@@ -119,7 +120,7 @@ struct ReleasePerformer: Sendable {
         if let process = call.machine.deployment?.process {
             await Child.adopt(processID: process.id, startTime: process.startTime)?.stop()
         }
-        await Workshop.clear(call)
+        await Workshop.clear(in: directory, call)
         await WorkFolder(path: Workshop.folder(in: directory, call)).remove()
     }
 }
