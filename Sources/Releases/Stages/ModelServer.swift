@@ -3,6 +3,7 @@ import Glibc
 import HTTP
 import Processes
 import Registry
+import Synchronization
 import Telemetry
 
 /// The process that serves one version: started by the model's `serve:` command on a port of its own, found again by pid and
@@ -32,7 +33,7 @@ struct ModelServer {
             throw Fault(what: "Nothing serves \(plan.version).", why: "Its model has no serve.", fix: "Add `serve:` to the model.")
         }
         if let running = try await takeUp(serve) { return running }
-        let port = try FreePort.find(preferring: call.machine.deployment?.process?.port, seed: call.key)
+        let port = try FreePort.find(preferring: call.machine.deployment?.process?.port, seed: directory + call.key)
         let child = try await launch(serve, on: port)
         return try await deployment(of: child, on: port, serve)
     }
@@ -86,7 +87,7 @@ struct ModelServer {
             }
             do throws(Fault) {
                 let answer = try await outbound.send(.init("GET", origin + serve.ready, deadline: .seconds(5)))
-                if answer.status == 200 {
+                if answer.status == 200, child.isRunning {
                     return Deployment(
                         url: origin + serve.path, process: .init(id: child.processID, startTime: child.startTime, port: port))
                 }
@@ -164,16 +165,27 @@ extension ChildEnvironment {
 /// that comes back finds its own port free.
 enum FreePort {
     private static let range = 21_000..<31_000
+    /// Given to servers that may not listen yet: two that start at once must not get the same one.
+    private static let given = Mutex<[Int: ContinuousClock.Instant]>([:])
+    private static let reserved = Duration.seconds(60)
 
     static func find(preferring port: Int?, seed: String) throws(Fault) -> Int {
         if let port, isFree(port) { return port }
         let start = seed.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xff_ffff }
         for offset in 0..<range.count {
             let port = range.lowerBound + (start + offset * 7) % range.count
-            if isFree(port) { return port }
+            if isFree(port), reserve(port) { return port }
         }
         throw Fault(
             .limitReached, what: "No port is free.", why: "All of \(range) on 127.0.0.1 are in use.", fix: "Stop other servers.")
+    }
+
+    private static func reserve(_ port: Int) -> Bool {
+        let now = ContinuousClock.now
+        return given.withLock { given in
+            given = given.filter { now - $0.value < reserved }
+            return given.updateValue(now, forKey: port) == nil
+        }
     }
 
     private static func isFree(_ port: Int) -> Bool {
