@@ -104,7 +104,7 @@ let rooms: [Target] = [
     tests(
         "ReleasesTests",
         [
-            "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Statistics",
+            "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Sockets", "Statistics",
             "Telemetry",
             "YAML",
         ]
@@ -112,7 +112,8 @@ let rooms: [Target] = [
     tests(
         "GatewayTests",
         [
-            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry", "TestSockets",
+            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry",
+            "TestSockets",
         ]),
     tests("ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Routing", "Sockets"]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),

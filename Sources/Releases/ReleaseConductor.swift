@@ -75,8 +75,10 @@ actor ReleaseConductor {
         if let fault { throw fault }
     }
 
-    private func post(_ event: ReleaseMachine.Event, answering: Int? = nil) {
-        _ = put(Letter(input: .init(event, at: handlers.now(), answering: answering), by: "conductor", plan: nil, answer: nil))
+    /// False when the mailbox is full: what is not urgent comes again.
+    @discardableResult
+    private func post(_ event: ReleaseMachine.Event, answering: Int? = nil) -> Bool {
+        nil == put(Letter(input: .init(event, at: handlers.now(), answering: answering), by: "conductor", plan: nil, answer: nil))
     }
 
     private func put(_ letter: Letter) -> Fault? {
@@ -305,8 +307,7 @@ actor ReleaseConductor {
                 if observations.count < EffectHandlers.observationsMax { isCaughtUp = true }
                 if isCaughtUp, !observations.isEmpty || look == nil { consider(board) }
                 if let silence = board.silence(at: handlers.now()) {
-                    if !toldSilence { post(.metricSilent(trouble: silence)) }
-                    toldSilence = true
+                    toldSilence = toldSilence || post(.metricSilent(trouble: silence))
                 } else {
                     toldSilence = false
                 }
@@ -332,8 +333,7 @@ actor ReleaseConductor {
         let began = seen.firstRequest != nil && last?.firstRequest == nil
         let isOld = posted.map { now - $0.at >= Self.lookInterval } ?? true
         guard turned || filled == true || began || (isOld && seen != last) else { return }
-        posted = (seen, now)
-        post(.judged(look: seen))
+        if post(.judged(look: seen)) { posted = (seen, now) }
     }
 
     // MARK: Stopping

@@ -81,7 +81,8 @@ public actor ReleaseService {
         here.versionNames = await registry.versions(of: spec.version.model).map(\.id.version)
         here.stableAlias = await registry.alias("stable", of: spec.version.model)
         if let route = here.model?.route { here.route = await routes.route(route) }
-        if let named = spec.rollback.previousVersion {
+        let alias = here.stableAlias.map { VersionID(model: spec.version.model, version: $0) }
+        if let named = spec.rollback.previousVersion, here.route?.stable(alias: alias)?.name != named {
             here.previousTrouble = await trouble(of: VersionID(model: spec.version.model, version: named), here)
         }
         return here

@@ -21,7 +21,7 @@ enum Fixture {
         if let route { value["route"] = .string(route) }
         value.merge(extra) { $1 }
         value = value.filter { $0.value != .null }
-        do { return try JSONValue.object(value).decoded() } catch { fatalError("\(error)") }
+        do { return try JSONValue.object(value).decoded() } catch { preconditionFailure("\(error)") }
     }
 
     static let gate = Gate(.errorRate, limit: 0.01, line: 9)
