@@ -10,10 +10,11 @@ took() { printf '%d min %02d s' $(((SECONDS - started) / 60)) $(((SECONDS - star
 
 swift build --build-tests "$@" || fault "the tests do not build (after $(took))" "the compiler says so above" "mend that first"
 
+# One test at a time: many block on real sockets and children, and side by side they would starve each other into time-outs.
 # A crash would sit in the backtracer for minutes before it is reported.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if SWIFT_BACKTRACE=enable=no swift test --skip-build --disable-xctest "$@" 2>&1 | tee "$log"; then
+if SWIFT_BACKTRACE=enable=no swift test --skip-build --disable-xctest --no-parallel "$@" 2>&1 | tee "$log"; then
     summary=$(grep -E 'Test run with .* passed' "$log" | tail -n 1 | sed -E 's/^[^T]*//') || true
     say "make test: passed in $(took)${summary:+ ($summary)}"
 else

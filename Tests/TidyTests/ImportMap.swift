@@ -23,7 +23,9 @@ struct ImportMap {
             case "ground": Target(name: call.first, folder: "Sources/Ground/\(call.first)/", dependencies: call.rest)
             case "module": Target(name: call.first, folder: "Sources/\(call.first)/", dependencies: call.rest)
             case "tests": Target(name: call.first, folder: "Tests/\(call.first)/", dependencies: call.rest)
-            case "executableTarget", "target":
+            // A door in C++ is a target too, without Swift files.
+            case "executableTarget",
+                "target" where !call.path.hasPrefix("Sources/C/"):
                 Target(
                     name: call.first, folder: (call.path.isEmpty ? "Sources/\(call.first)" : call.path) + "/",
                     dependencies: call.rest)
@@ -83,7 +85,11 @@ struct ImportMap {
     }
 
     static func imports(in file: House.File) -> [Import] {
-        file.lines.enumerated().compactMap { index, line in
+        var isText = false  // between the quotes of a text of several lines, such as a script
+        return file.lines.enumerated().compactMap { index, line in
+            let quotes = line.ranges(of: "\"\"\"").count
+            if !quotes.isMultiple(of: 2) { isText.toggle() }
+            if isText { return nil }
             let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
             guard let place = words.firstIndex(of: "import"), words.indices.contains(place + 1),
                 words[..<place].allSatisfy({

@@ -51,7 +51,7 @@ func allocations(_ unit: UnitSource) -> Int {
             let bytes = head.span
             guard parser.parse(bytes, headerBytesMax: 32 << 10) == .complete,
                 let assignment = table.assign(parser, in: bytes, name: names.next(), client: client)
-            else { fatalError("the request is not assigned") }
+            else { preconditionFailure("the request is not assigned") }
             byVariant[Int(assignment.variant.number)] += 1
         }
     }
