@@ -57,6 +57,7 @@ let house: [Target] = [
         "Releases",
         ["Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
+    module("Experiments", []),
     module(
         "Gateway", ["CJSON", "CLinux", "Faults", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"],
         loopSettings),
@@ -107,6 +108,7 @@ let rooms: [Target] = [
             "Statistics", "Telemetry", "YAML",
         ]
     ),
+    tests("ExperimentsTests", ["Experiments"]),
     tests(
         "GatewayTests",
         [
