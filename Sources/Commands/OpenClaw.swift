@@ -9,7 +9,7 @@ public enum OpenClaw {
         ReleaseAbort.command, ReleaseHistory.command,
         RouteApply.command, RouteList.command, RouteShow.command, RouteSet.command, RouteExplain.command,
         ModelApply.command, ModelList.command, ModelShow.command,
-        PromptApply.command, PromptList.command, PromptShow.command,
+        PromptAdd.command, PromptApply.command, PromptList.command, PromptShow.command, PromptDiff.command, PromptRender.command,
         VersionList.command, VersionShow.command,
         AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
         AuditCheckpoint.command, AuditExport.command,

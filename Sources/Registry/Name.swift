@@ -32,6 +32,13 @@ enum Name {
         return text
     }
 
+    /// The value of a `version:` key.
+    static func read(version node: YAMLNode) throws(Fault) -> String {
+        let text = try node.string()
+        if let objection = objection(toVersion: text) { throw refusal(text, of: "a version", objection, at: node) }
+        return text
+    }
+
     /// The key of a `versions:` entry.
     static func read(versionOf entry: YAMLNode.Entry) throws(Fault) -> String {
         if let objection = objection(toVersion: entry.key) { throw refusal(entry.key, of: "a version", objection, at: entry.value) }

@@ -10,7 +10,7 @@ enum PromptList {
 
     static func text(_ answer: JSONValue, _ style: Style) -> String {
         let prompts = answer["prompts"]?.arrayValue ?? []
-        guard !prompts.isEmpty else { return "no prompts yet\nnext: openclaw prompt apply FILE" }
+        guard !prompts.isEmpty else { return "no prompts yet\nnext: openclaw prompt add FILE" }
         var table = Table(["prompt", "versions"])
         for prompt in prompts {
             table.add([

@@ -17,15 +17,6 @@ enum RegistryRoutes {
             let registry = try call.services.registry
             return .json(await json(try await found(call["name"], in: registry), in: registry))
         },
-        Endpoint(.get, "/api/v1/prompts", .scope(.read), "All prompts", gives: .object(["prompts": .array(of: prompt)])) {
-            call throws(Fault) in
-            .list("prompts", await (try call.services).registry.prompts().map(json))
-        },
-        Endpoint(.get, "/api/v1/prompts/{name}", .scope(.read), "One prompt", gives: prompt) { call throws(Fault) in
-            let registry = try call.services.registry
-            if let prompt = await registry.prompt(call["name"]) { return .json(json(prompt)) }
-            throw unknown("prompt", call["name"], known: await registry.prompts().map(\.name), list: "openclaw prompt list")
-        },
         Endpoint(
             .get, "/api/v1/versions", .scope(.read), "Versions, of all models or of one",
             query: [.init("model", "Only of this model")],
@@ -68,13 +59,6 @@ enum RegistryRoutes {
             "smoke": .any("How it is tried out"), "quality_metric": Schema.string("The feedback metric that scores it").orNull,
             "versions": .array(of: .string("A version's name")),
         ])
-    private static let prompt = Schema.object([
-        "name": .string("Its name"),
-        "versions": .map(
-            of: .object([
-                "system": Schema.string("What the system says").orNull, "user": Schema.string("What the user says").orNull,
-            ])),
-    ])
     private static let version = Schema.object([
         "id": .string("MODEL@VERSION"), "model": .string("Of this model"), "version": .string("Its own name"),
         "digest": .string("sha256: of its content"), "source": .any("Where it comes from"),
@@ -105,19 +89,6 @@ enum RegistryRoutes {
         members["aliases"] = .object(aliases)
         for internalName in ["qualityMetric", "servedVersions"] { members[internalName] = nil }
         return .object(members)
-    }
-
-    private static func json(_ prompt: Prompt) -> JSONValue {
-        [
-            "name": .string(prompt.name),
-            "versions": .object(
-                prompt.versions.mapValues { template in
-                    [
-                        "system": template.system.map(JSONValue.string) ?? .null,
-                        "user": template.user.map(JSONValue.string) ?? .null,
-                    ]
-                }),
-        ]
     }
 
     private static func json(_ version: Version) -> JSONValue {
