@@ -57,7 +57,10 @@ let house: [Target] = [
         "Releases",
         ["Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
-    module("Experiments", []),
+    module(
+        "Experiments",
+        ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
+    ),
     module(
         "Gateway", ["CJSON", "CLinux", "Faults", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"],
         loopSettings),
@@ -108,7 +111,7 @@ let rooms: [Target] = [
             "Statistics", "Telemetry", "YAML",
         ]
     ),
-    tests("ExperimentsTests", ["Experiments"]),
+    tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Routing", "YAML"]),
     tests(
         "GatewayTests",
         [

@@ -1,7 +1,7 @@
-import Faults
+public import Faults
 import JSON
 import Telemetry
-import YAML
+public import YAML
 
 /// Shares as people write and read them: `90%`, `0.01%`, in basis points inside.
 public enum Share {
@@ -20,7 +20,7 @@ public enum Share {
         return abs(points - fraction * 10_000) < 1e-6 ? Int(points) : nil
     }
 
-    static func basisPoints(_ node: YAMLNode) throws(Fault) -> Int {
+    public static func basisPoints(_ node: YAMLNode) throws(Fault) -> Int {
         let text = try node.string()
         guard let points = basisPoints(text) else {
             throw node.fault(
@@ -66,7 +66,7 @@ extension RouteMatch {
 }
 
 extension UnitSource {
-    init(_ node: YAMLNode) throws(Fault) {
+    public init(_ node: YAMLNode) throws(Fault) {
         let text = try node.string()
         guard let source = UnitSource(text) else {
             throw node.fault(
@@ -105,7 +105,7 @@ extension Rewrite {
         "upgrade",
     ]
 
-    init(_ node: YAMLNode) throws(Fault) {
+    public init(_ node: YAMLNode) throws(Fault) {
         self.init()
         let file = try node.mapping("a rewrite")
         try file.refuseUnknown(known: ["json", "headers"])

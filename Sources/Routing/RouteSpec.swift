@@ -44,7 +44,7 @@ public struct RouteSpec: Equatable, Sendable, Codable {
     var shares: [String: Int] { Dictionary(uniqueKeysWithValues: variants.map { ($0.name, $0.basisPoints) }) }
 
     /// Names stand in response headers, metric labels and commands (`v11=80%`), so they are kept plain.
-    static func isName(_ text: String) -> Bool {
+    public static func isName(_ text: String) -> Bool {
         guard (1...64).contains(text.utf8.count), let first = text.utf8.first, first != 0x2d, first != 0x2e else { return false }
         return UpstreamURL.isName(text[...])
     }

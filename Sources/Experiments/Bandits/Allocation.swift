@@ -14,7 +14,7 @@ public struct Allocation: Equatable, Sendable, Codable {
     }
 
     /// Who changes variant when shares move.
-    public enum Stickiness: String, Sendable, Codable {
+    public enum Stickiness: String, Sendable, Codable, CaseIterable {
         /// The units of the moved share, no others.
         case share
         /// Nobody who was exposed; new units follow the new shares.

@@ -1,5 +1,5 @@
 /// What an experiment measures of its units, and which way is better.
-public struct Metric: Equatable, Sendable, Codable {
+public struct Metric: Hashable, Sendable, Codable {
     /// How a metric's events become one figure of a variant.
     public enum Kind: String, Sendable, Codable, CaseIterable {
         /// Each value is 0 or 1: the share of ones.
@@ -14,10 +14,10 @@ public struct Metric: Equatable, Sendable, Codable {
         case quantile
     }
 
-    public enum Direction: String, Sendable, Codable { case up, down }
+    public enum Direction: String, Sendable, Codable, CaseIterable { case up, down }
 
     /// What one observation belongs to; analysis is by unit wherever units repeat.
-    public enum Grain: String, Sendable, Codable { case request, session, unit }
+    public enum Grain: String, Sendable, Codable, CaseIterable { case request, session, unit }
 
     public var name: String
     public var kind: Kind
