@@ -20,7 +20,8 @@ struct WatchBoard: Sendable {
     private var firstRequest: Timestamp?
     private var lastLabel: Timestamp?
     private var answersSinceLabel: Int64 = 0
-    private var lastAnswer: Timestamp?
+    /// When so many answers had gone without a label that one was to be expected.
+    private var labelExpected: Timestamp?
 
     init(_ watch: Watch, plan: ReleasePlan) {
         self.watch = watch
@@ -54,7 +55,7 @@ struct WatchBoard: Sendable {
             stable.errors += error
         }
         answersSinceLabel += 1
-        lastAnswer = max(lastAnswer ?? exposure.at, exposure.at)
+        if answersSinceLabel == Self.silentAnswersMin { labelExpected = exposure.at }
     }
 
     private mutating func count(_ score: Score) {
@@ -66,7 +67,7 @@ struct WatchBoard: Sendable {
             stable.labels += 1
             stable.labelSum += score.value
         }
-        (lastLabel, answersSinceLabel) = (max(lastLabel ?? score.at, score.at), 0)
+        (lastLabel, answersSinceLabel, labelExpected) = (max(lastLabel ?? score.at, score.at), 0, nil)
     }
 
     /// The candidate's answers under `table` or a later one.
@@ -79,9 +80,10 @@ struct WatchBoard: Sendable {
             firstRequest: firstRequest)
     }
 
-    /// A metric that used to arrive and does not any more, although requests go on.
+    /// A metric that used to arrive and does not any more, although requests go on. Its time is counted from answers, not
+    /// from the last label: after a quiet night the first labels of the morning are not late.
     func silence(at now: Timestamp) -> Trouble? {
-        guard let metric, let lastLabel, now - lastLabel >= timeout, answersSinceLabel >= Self.silentAnswersMin else { return nil }
+        guard let metric, let lastLabel, let labelExpected, now - labelExpected >= timeout else { return nil }
         return Trouble(
             what: "metric \(metric) stopped arriving",
             why: "no label for \((now - lastLabel).components.seconds) s, while \(answersSinceLabel) requests were answered",
