@@ -1,5 +1,5 @@
 import Registry
-import Routing
+public import Routing
 
 /// A route as a release found it when it took the claim: where its traffic stands, and where it goes back to.
 public struct Baseline: Sendable, Equatable, Codable {
@@ -10,9 +10,13 @@ public struct Baseline: Sendable, Equatable, Codable {
     public var stable: String
     /// Where a rollback sends the candidate's traffic: the stable variant unless the pipeline names another.
     public var previous: String
+    /// What stood behind the shares, so that a rollback can put back what was taken off the route since.
+    public var variants: [RouteSpec.VariantSpec]?
 
-    public init(shares: [String: Int], candidate: String, stable: String, previous: String) {
-        (self.shares, self.candidate, self.stable, self.previous) = (shares, candidate, stable, previous)
+    public init(
+        shares: [String: Int], candidate: String, stable: String, previous: String, variants: [RouteSpec.VariantSpec]? = nil
+    ) {
+        (self.shares, self.candidate, self.stable, self.previous, self.variants) = (shares, candidate, stable, previous, variants)
     }
 
     /// The route with the candidate at `share`: the others keep their proportions to each other (largest remainder first,
@@ -49,6 +53,11 @@ extension Route {
     func variant(serving version: VersionID) -> Variant? {
         variants.first { $0.version == version.description }
             ?? variants.first { $0.version == nil && $0.name == version.version }
+    }
+
+    /// Whether users of this route are answered by a version.
+    func answers(with version: VersionID) -> Bool {
+        variants.contains { $0.version == version.description && split.shares[$0.id, default: 0] > 0 }
     }
 
     /// The version most of the traffic sees. A tie goes to the one that the model's `stable` alias names, then to the variant

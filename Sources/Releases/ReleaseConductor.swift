@@ -137,6 +137,7 @@ actor ReleaseConductor {
             do throws(AppendRefusal) {
                 let position = try await ledger.append(draft, to: resource, after: replay.head)
                 replay.accept(decision, at: position)
+                if letter.plan != nil { orphans = [] }  // a new attempt numbers its own intents
                 if let id = letter.input.answering { orphans.remove(id) }
                 await handlers.heard(name, letter.input.event)
                 return nil

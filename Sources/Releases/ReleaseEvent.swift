@@ -206,8 +206,14 @@ public struct Trouble: Sendable, Equatable, Codable {
     public var what: String
     public var why: String
     public var fix: String
-    public init(_ fault: Fault) { (what, why, fix) = (fault.what, fault.why, fault.fix) }
-    public init(what: String, why: String, fix: String) { (self.what, self.why, self.fix) = (what, why, fix) }
+    /// True for what may be over in a moment: a disk that takes nothing now, a service that is not up yet.
+    public var mayPass: Bool?
+    public init(_ fault: Fault) {
+        (what, why, fix, mayPass) = (fault.what, fault.why, fault.fix, fault.kind == .unavailable ? true : nil)
+    }
+    public init(what: String, why: String, fix: String, mayPass: Bool? = nil) {
+        (self.what, self.why, self.fix, self.mayPass) = (what, why, fix, mayPass)
+    }
     var json: JSONValue { ["what": .string(what), "why": .string(why), "fix": .string(fix)] }
 }
 

@@ -130,17 +130,22 @@ extension ReleaseMachine {
         return [Order(.start)]
     }
 
-    /// What must happen is tried again, more slowly each time and for ever; what would carry the candidate on is given up.
+    /// What must happen is tried again, more slowly each time and for ever. What would carry the candidate on is tried again
+    /// for half a minute where the fault may pass by itself (a disk that is full for a moment), and else given up.
     mutating func retryOrGiveUp(_ intent: Intent, _ found: Trouble) -> [Order] {
         trouble = found
         let again = [Order(intent.effect, tries: intent.tries + 1, delay: Self.pause(before: intent.tries))]
         switch (intent.effect, state) {
         case (.crown, _), (.uncrown, _), (.leave, _), (.stop, _), (.retirePrevious, _), (.revivePrevious, _): return again
         case (_, .rollingBack), (_, .baking), (_, .promoted), (_, .rolledBack), (_, .failed), (_, .finished): return again
+        case (_, _) where found.mayPass == true && intent.tries < Self.forwardTriesMax: return again
         case (.claim, _), (.build, _), (.start, _), (.smoke, _), (.watch, _), (.route, _):
             return giveUp(.stageFailed, found.what, trouble: found)
         }
     }
+
+    /// With the pauses between them about half a minute.
+    static let forwardTriesMax = 8
 
     /// 0.25 s, doubling up to 30 s.
     static func pause(before tries: Int) -> Int64 { min(30_000, 250 << Int64(min(tries - 1, 7))) }
@@ -190,10 +195,30 @@ extension ReleaseMachine {
             end(.overridden, "promoted by hand\(because)", by: by)
             intents.removeAll()
             return enter(.promoting)
-        case .rollback where isOver && state != .promoted, .abort where isOver: return []
+        case .rollback where isOver && state != .promoted && !isAbandoned, .abort where isOver: return []
         case .rollback: return state == .rollingBack ? [] : giveUp(.rolledBackByHand, "rolled back by hand\(because)", by: by)
+        case .abort where isStuck: return abandon(because, by: by)
         case .abort: return state == .rollingBack ? [] : giveUp(.aborted, "aborted\(because)", by: by)
         }
+    }
+
+    /// The way back was tried and does not work: nobody else may move the route until it does, or until a person gives it up.
+    var isStuck: Bool { state == .rollingBack && intents.contains { $0.tries > 1 } }
+
+    /// A person gave its way back up, and users may still be answered by it: going back may be asked for again.
+    var isAbandoned: Bool { state == .failed && marks.touchedTraffic }
+
+    /// Ends a way back that does not work: traffic stays where it is, and the route is free for whoever mends it.
+    private mutating func abandon(_ because: String, by: String) -> [Order] {
+        let obstacle = trouble.map { " (\($0.what))" } ?? ""
+        end(.aborted, "its way back was aborted\(because); traffic stays where it is\(obstacle)", by: by)
+        intents.removeAll()
+        (state, endedAt) = (.failed, now)
+        // Users may still be answered by it.
+        marks.keepsServing = deployment?.process != nil
+        guard marks.holdsRoute else { return [] }
+        marks.holdsRoute = false
+        return [Order(.leave)]
     }
 
     /// Goes on where it was held; the time it was held does not count towards its deadline.

@@ -1,12 +1,12 @@
 extension ReleaseMachine {
-    /// The closed list a client branches on: `running`, `paused`, `waiting` (queued, or a person is asked), `promoted`,
-    /// `rolled_back`, `failed`, and `finished` for a pipeline that names nothing that promotes.
+    /// The closed list a client branches on: `running`, `paused`, `waiting` (for its turn, or for a person: it asks a question,
+    /// or its pipeline is done and names nothing that promotes), `promoted`, `rolled_back`, `failed`.
     public var stateText: String {
         switch (state, hold) {
         case (.promoted, _): "promoted"
         case (.rolledBack, _): "rolled_back"
         case (.failed, _): "failed"
-        case (.finished, _): "finished"
+        case (.finished, _): "waiting"
         case (_, .paused?): "paused"
         case (_, .asked?), (.queued, nil): "waiting"
         case (.baking, nil): "promoted"

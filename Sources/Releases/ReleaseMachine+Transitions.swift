@@ -66,7 +66,7 @@ extension ReleaseMachine {
         }
         trouble = Trouble(
             what: "the rollback waits for route \(plan.route ?? "")", why: "\(owner) owns it now", fix: "abort or finish \(owner)")
-        return [Order(.claim, delay: 500)]
+        return [Order(.claim, tries: 2, delay: 500)]
     }
 
     /// A share is served by every loop: its time begins.
@@ -148,20 +148,24 @@ extension ReleaseMachine {
         case .smoking: return [Order(.smoke)]
         case .canary(let step):
             marks.stepSince = nil
-            marks.touchedTraffic = true
-            return [Order(watch == nil ? .watch : .route(share: plan.steps[step].share))]
+            return [watch == nil ? Order(.watch) : forward(plan.steps[step].share)]
         case .promoting:
             guard plan.route != nil else {
                 marks.crowned = true
                 return [Order(.crown)]
             }
-            marks.touchedTraffic = true
-            return [Order(watch == nil ? .watch : .route(share: 10_000))]
+            return [watch == nil ? Order(.watch) : forward(10_000)]
         case .finished:
-            end(.finished, "every stage it names is done, and none of them promotes")
+            end(.finished, "every stage it names is done, and none of them promotes it")
             return close(.finished)
         case .planned, .queued, .deciding, .baking, .promoted, .rollingBack, .rolledBack, .failed: return []
         }
+    }
+
+    /// From here on users may have seen the candidate, and giving up means going back.
+    private mutating func forward(_ share: Int) -> Order {
+        marks.touchedTraffic = true
+        return Order(.route(share: share))
     }
 
     /// Where a release goes on: a step when its samples and hold are reached, a decision when every gate passes, the end of

@@ -20,9 +20,9 @@ public struct ReleaseMachine: Sendable, Equatable {
         case promoted
         case rollingBack
         case rolledBack
-        /// Ended before any traffic moved.
+        /// Ended before any traffic moved, or on a way back that a person gave up.
         case failed
-        /// Every named stage is done, and none of them promotes.
+        /// Every named stage is done, and none of them promotes: what becomes of it is a person's decision.
         case finished
     }
 
@@ -97,6 +97,7 @@ public struct ReleaseMachine: Sendable, Equatable {
             guard let index = intents.firstIndex(where: { $0.id == id }) else { return [] }
             answered = intents.remove(at: index)
         }
+        if ending == nil, let answered, answered.tries > 1 { trouble = nil }  // it passed, unless this answer says otherwise
         let orders =
             switch (input.event, answered) {
             case (.failed(let trouble), let intent?): retryOrGiveUp(intent, trouble)

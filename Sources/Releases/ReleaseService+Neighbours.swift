@@ -38,6 +38,8 @@ extension ReleaseService {
         guard let (conductor, name) = previous(of: call) else { return }
         if let route = call.machine.plan.route, let previous = call.machine.baseline?.previous {
             if await routes.route(route)?.sharesByName[previous, default: 0] != 0 { return }
+            let version = VersionID(model: call.machine.plan.version.model, version: previous)
+            for other in await routes.routes() where other.answers(with: version) { return }
             for other in await machines()
             where !other.isOver && other.baseline?.previous == previous && other.plan.name != call.release {
                 return

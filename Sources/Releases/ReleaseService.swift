@@ -196,7 +196,7 @@ public actor ReleaseService {
 
     public func perform(_ command: ReleaseCommand, on name: String, by: String, reason: String?) async throws(Fault) -> JSONValue {
         let conductor = try known(name)
-        if command == .rollback, let machine = await conductor.machine, machine.state == .promoted {
+        if command == .rollback, let machine = await conductor.machine, machine.state == .promoted || machine.isAbandoned {
             try await refuseIfSucceeded(machine)
         }
         try await conductor.command(command, by: by, reason: reason)
@@ -212,7 +212,7 @@ public actor ReleaseService {
         }
     }
 
-    /// A promoted version that a newer one has followed is no longer what users see: going back from it would undo the newer.
+    /// A version in production that a newer one has followed is no longer what users see: going back from it would undo the newer.
     private func refuseIfSucceeded(_ machine: ReleaseMachine) async throws(Fault) {
         guard let name = machine.plan.route, let baseline = machine.baseline, let route = await routes.route(name) else { return }
         if let owner = await routes.owner(of: name), owner != CanaryStage.owner(machine.plan.name) {

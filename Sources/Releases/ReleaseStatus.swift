@@ -51,7 +51,11 @@ struct ReleaseStatus {
         ["verdicts": .array(look.verdicts.map(Self.json(of:))), "candidate": Self.json(of: look.candidate)]
     }
 
-    private var question: String? { if case .asked(let question) = machine.hold { question } else { nil } }
+    private var question: String? {
+        if case .asked(let question) = machine.hold { return question }
+        guard machine.state == .finished else { return nil }
+        return "every stage it names is done: release it with a pipeline that promotes, or leave it"
+    }
     private var queuedBehind: String? { if case .queued(let owner) = machine.state { owner } else { nil } }
 
     /// What a person may ask of it now.
@@ -63,7 +67,7 @@ struct ReleaseStatus {
             case .pause: return machine.hold == nil
             case .resume: return machine.hold != nil
             case .rollback: return machine.share.map { $0 > 0 } ?? false
-            case .abort: return !machine.isOver && machine.state != .rollingBack
+            case .abort: return !machine.isOver && (machine.state != .rollingBack || machine.isStuck)
             }
         }
     }

@@ -7,14 +7,16 @@ import Telemetry
 extension ReleaseStory.Chapter {
     /// What `release explain --json` prints:
     ///
-    ///     {"name","version","attempt","state","summary","because","others":["..."],
+    ///     {"name","version","attempt","state","summary","because","trouble":{what,why,fix},"regressions":["case 3"],"others":["..."],
     ///      "users":{"answers","wrong","stable_wrong","text"},"would_have","seconds_to_decision","entry","proof",
     ///      "decisions":[{"entry","at","share","what","because","would_have","verdicts"}]}
     var explanation: JSONValue {
         [
             "name": .string(machine.plan.name), "version": .string(machine.plan.version.version),
             "attempt": .integer(Int64(machine.attempt)), "state": .string(machine.stateText), "summary": .string(summary),
-            "because": machine.ending.map { .string($0.text) } ?? .null, "others": .array(others.map(JSONValue.string)),
+            "because": machine.ending.map { .string($0.text) } ?? .null, "trouble": machine.ending?.trouble?.json ?? .null,
+            "regressions": .array((machine.smoked?.regressions ?? []).map(JSONValue.string)),
+            "others": .array(others.map(JSONValue.string)),
             "users": users, "would_have": machine.ending == nil ? .null : .string(ReleaseStory.wouldHave(machine)),
             "seconds_to_decision": seconds.map(JSONValue.number) ?? .null, "entry": .integer(entry.index),
             "proof": .string("openclaw audit prove \(entry.index)"),
@@ -60,9 +62,9 @@ extension ReleaseStory.Chapter {
         guard let ending = machine.ending else { return "\(machine.stateText), in stage \(machine.stageText)" }
         let verb =
             switch machine.state {
-            case .failed: "failed before any traffic moved"
+            case .failed: machine.share ?? 0 > 0 ? "failed on its way back" : "failed before any traffic moved"
             case .promoted, .baking: ending.cause == .overridden ? "promoted by hand" : "promoted"
-            case .finished: "finished"
+            case .finished: "done, and not promoted"
             case .planned, .claiming, .queued, .building, .starting, .smoking, .canary, .deciding, .promoting, .rollingBack,
                 .rolledBack:
                 "rolled back"

@@ -129,7 +129,7 @@ final class House: Sendable {
 
     /// Polls until a release is as wanted; the last status either way.
     @discardableResult
-    func wait(for name: String, seconds: Int = 60, until isWanted: (JSONValue) -> Bool) async throws -> JSONValue {
+    func wait(for name: String, seconds: Int = 300, until isWanted: (JSONValue) -> Bool) async throws -> JSONValue {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while true {
             let status = try await releases.status(name)
@@ -142,9 +142,10 @@ final class House: Sendable {
         try await wait(for: name) { $0["state"]?.stringValue == state && $0["baking"] == false }
     }
 
-    /// Whether something becomes true within ten seconds.
+    /// Whether something becomes true: a generous while, since only a failure waits for its end.
     func isSoon(_ condition: () async -> Bool) async -> Bool {
-        for _ in 0..<1_000 {
+        let deadline = ContinuousClock.now + .seconds(120)
+        while ContinuousClock.now < deadline {
             if await condition() { return true }
             try? await Task.sleep(for: .milliseconds(10))
         }

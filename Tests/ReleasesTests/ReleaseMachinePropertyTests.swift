@@ -55,7 +55,7 @@ struct `In every course of events` {
             Self.happen(&release, using: &random)
             let moved = release.asked[before...].contains { if case .route = $0 { true } else { false } }
             #expect(!over || !moved, "seed \(seed)")
-            over = release.machine.state == .rolledBack || release.machine.state == .failed
+            over = release.machine.isOver && release.machine.state != .promoted && !release.machine.isAbandoned
         }
     }
 

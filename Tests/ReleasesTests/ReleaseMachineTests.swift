@@ -1,3 +1,5 @@
+import JSON
+import Ledger
 import Telemetry
 import Testing
 
@@ -242,12 +244,80 @@ struct `A release` {
         #expect(release.machine.state == .rolledBack)
     }
 
+    @Test func `that fails before a share was moved leaves traffic alone`() throws {
+        var release = Driver()
+        release.tell(.applied)
+        while let intent = release.machine.intents.first, intent.effect != .watch {
+            release.tell(release.answer(intent.effect), answering: intent.id)
+        }
+        let watch = try #require(release.machine.intents.first)
+        release.tell(.failed(trouble: Trouble(what: "the route is full", why: "", fix: "")), answering: watch.id)
+        #expect(release.machine.state == .failed)
+        release.settle()
+        #expect(release.shares.isEmpty)
+        #expect(release.asked.suffix(2) == [.leave, .stop])
+    }
+
+    @Test(arguments: [ReleaseMachine.Effect.claim, .watch, .route(share: 100)])
+    func `tries again for a while what may pass by itself, and not for ever`(effect: ReleaseMachine.Effect) throws {
+        let full = ReleaseMachine.Event.failed(trouble: Trouble(what: "the disk is full", why: "", fix: "", mayPass: true))
+        func begin() -> Driver {
+            var release = Driver()
+            release.tell(.applied)
+            while let intent = release.machine.intents.first, intent.effect != effect {
+                release.tell(release.answer(intent.effect), answering: intent.id)
+            }
+            return release
+        }
+        var release = begin()
+        for _ in 0..<7 {
+            let intent = try #require(release.machine.intents.first { $0.effect == effect })
+            release.now = max(release.now, intent.due)
+            release.tell(full, answering: intent.id)
+        }
+        #expect(release.machine.stateText == "running" && release.machine.trouble?.what == "the disk is full")
+        release.now.milliseconds += 30_000
+        release.settle()
+        #expect(release.machine.trouble == nil && release.shares.last == 100)
+
+        var hopeless = begin()
+        while let intent = hopeless.machine.intents.first(where: { $0.effect == effect }) {
+            hopeless.now = max(hopeless.now, intent.due)
+            hopeless.tell(full, answering: intent.id)
+        }
+        #expect(hopeless.machine.ending?.cause == .stageFailed)
+    }
+
+    @Test func `whose way back does not work is given up by a person, and may be asked for again`() throws {
+        var release = Driver()
+        release.begin()
+        release.tell(.judged(look: Fixture.look(.fail, table: release.table, requests: 1)))
+        release.tell(.commanded(command: .abort, by: "ann", reason: nil))
+        #expect(release.machine.state == .rollingBack, "nothing has failed yet: it goes back")
+        let back = try #require(release.machine.intents.first { $0.effect == .route(share: 0) })
+        release.tell(.failed(trouble: Trouble(what: "no variant v11", why: "", fix: "")), answering: back.id)
+        let status = ReleaseStatus(machine: release.machine, head: .none, look: nil).json
+        #expect(status["next"]?.arrayValue?.contains("abort") == true)
+        release.tell(.commanded(command: .abort, by: "ann", reason: "we mend the route"))
+        release.settle()
+        #expect(release.machine.stateText == "failed" && release.asked.last == .leave)
+        #expect(release.machine.ending?.text.contains("traffic stays where it is (no variant v11)") == true)
+
+        release.tell(.commanded(command: .rollback, by: "ann", reason: nil))
+        release.now.milliseconds += 60_000
+        release.settle()
+        #expect(release.machine.stateText == "rolled_back" && release.shares.last == 0)
+        #expect(release.machine.ending?.cause == .rolledBackByHand)
+    }
+
     @Test func `of a smoke test alone finishes without touching traffic`() {
         let out: Set<ReleaseSpec.StageName> = [.buildArtifact, .canaryDeploy, .monitorMetrics, .promoteOrRollback]
         var release = Driver(Fixture.plan(gates: [], route: nil, leaving: out))
         release.begin()
-        #expect(release.machine.stateText == "finished")
+        #expect(release.machine.stateText == "waiting" && release.machine.stageText == "done")
         #expect(release.asked == [.start, .smoke, .stop])
+        let status = ReleaseStatus(machine: release.machine, head: .none, look: nil).json
+        #expect(status["question"]?.stringValue?.contains("a pipeline that promotes") == true)
     }
 
     @Test func `without promote_or_rollback asks a person in the end`() {

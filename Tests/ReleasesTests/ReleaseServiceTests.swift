@@ -172,6 +172,69 @@ struct `A conducted release` {
         await standIn.stop()
     }
 
+    @Test func `goes back although the route's file has dropped the version before it`() async throws {
+        let (house, standIn) = try await Self.house()
+        _ = try await house.release(Self.pipeline("v12"))
+        _ = try await house.wait(for: "fraud-model-v12", "promoted")
+        let isFree = await house.isSoon { await house.routes.owner(of: "fraud") == nil }
+        #expect(isFree)
+        try await house.apply(
+            route: """
+                route:
+                  name: fraud
+                  match: { path: "/fraud" }
+                  unit: "header:X-User-Id"
+                  variants:
+                    v12: { url: "\(standIn.url)/v12", share: 100% }
+                """)
+        #expect(await house.routes.route("fraud")?.variant(named: "v11") == nil)
+        let status = try await house.releases.perform(.rollback, on: "fraud-model-v12", by: "ann", reason: nil)
+        #expect(status["state"] == "rolled_back", "\(status.prettyText)")
+        #expect(await house.routes.route("fraud")?.sharesByName["v11"] == 10_000)
+        #expect(await house.routes.route("fraud")?.variant(named: "v11")?.url == "\(standIn.url)/v11")
+        await house.close()
+        await standIn.stop()
+    }
+
+    @Test func `gives its name back to a version that only the route knows`() async throws {
+        let (house, standIn) = try await Self.house()
+        try await house.apply(
+            route: """
+                route:
+                  name: fraud
+                  match: { path: "/fraud" }
+                  unit: "header:X-User-Id"
+                  variants:
+                    old: { url: "\(standIn.url)/old", share: 100% }
+                """)
+        _ = try await house.release(Self.pipeline("v12"))
+        _ = try await house.wait(for: "fraud-model-v12", "promoted")
+        let named = await house.isSoon { await house.registry.alias("stable", of: "fraud-model") == "v12" }
+        #expect(named)
+        _ = try await house.releases.perform(.rollback, on: "fraud-model-v12", by: "ann", reason: nil)
+        let isBack = await house.isSoon { await house.registry.alias("stable", of: "fraud-model") == "old" }
+        #expect(isBack)
+        await house.close()
+        await standIn.stop()
+    }
+
+    @Test func `whose candidate finds no room on its route fails, and the route is free again`() async throws {
+        let (house, standIn) = try await Self.house()
+        let variants = (11...74).map { "v\($0 == 12 ? 75 : $0): { url: \"\(standIn.url)/x\", share: \($0 == 11 ? 100 : 0)% }" }
+        try await house.apply(
+            route:
+                "route: { name: fraud, match: { path: /fraud }, unit: client, variants: { \(variants.joined(separator: ", ")) } }")
+        _ = try await house.release(Self.pipeline("v12"))
+        let status = try await house.wait(for: "fraud-model-v12", "failed")
+        #expect(status["state"] == "failed", "\(status.prettyText)")
+        #expect(status["trouble"]?["what"]?.stringValue?.contains("another variant") == true)
+        let isFree = await house.isSoon { await house.routes.owner(of: "fraud") == nil }
+        #expect(isFree)
+        #expect(await house.routes.route("fraud")?.sharesByName["v11"] == 10_000)
+        await house.close()
+        await standIn.stop()
+    }
+
     @Test func `that nobody knows has a fault with the nearest name`() async throws {
         let (house, standIn) = try await Self.house()
         _ = try await house.release(Self.pipeline("v12", hold: "1h"))

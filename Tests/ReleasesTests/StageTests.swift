@@ -24,10 +24,10 @@ struct `A stage` {
         String(decoding: (try? WorkFolder.read(path, bytesMax: 1 << 20)) ?? [], as: UTF8.self)
     }
 
-    static func built(_ house: House, _ run: String, timeout: String = "10s") async throws -> JSONValue {
+    static func built(_ house: House, _ run: String, timeout: String = "5m") async throws -> JSONValue {
         try await house.apply(model: "model:\n  name: fraud-model\n  build: { run: '\(run)', timeout: \(timeout) }")
         _ = try await house.release("release_pipeline: { name: fraud-model-v12, stages: [build_artifact] }")
-        return try await house.wait(for: "fraud-model-v12") { ["finished", "failed"].contains($0["state"]?.stringValue) }
+        return try await house.wait(for: "fraud-model-v12") { $0["stage"] == "done" }
     }
 
     // MARK: build_artifact
@@ -38,7 +38,7 @@ struct `A stage` {
         let status = try await Self.built(
             house,
             "pwd > {artifact} && cat train.txt >> {artifact} && echo {version} {model} >> {artifact} && echo spoiled > train.txt")
-        #expect(status["state"] == "finished", "\(status.prettyText)")
+        #expect(status["cause"] == "finished", "\(status.prettyText)")
         let version = try #require(await house.registry.version(VersionID(model: "fraud-model", version: "v12")))
         #expect(version.digest.hasPrefix("sha256:"))
         #expect(version.lineage.release == "fraud-model-v12")
@@ -52,19 +52,21 @@ struct `A stage` {
 
         // A second release of the version verifies what the first one made.
         _ = try await house.release("release_pipeline: { name: fraud-model-v12, stages: [build_artifact] }")
-        let again = try await house.wait(for: "fraud-model-v12") { $0["attempt"] == 2 && $0["state"] == "finished" }
+        let again = try await house.wait(for: "fraud-model-v12") { $0["attempt"] == 2 && $0["stage"] == "done" }
         let note = again["stages"]?[0]?["note"]?.stringValue ?? ""
         #expect(note.hasPrefix("already built, verified"), "\(again.prettyText)")
         await house.close()
     }
 
     @Test(arguments: [
-        ("echo no such column; exit 3", "ended with code 3", "no such column"),
-        ("true", "left nothing at {artifact}", "printed nothing"),
-        ("sleep 60", "its time limit", ""),
-    ]) func `that fails to build says how, with the last words`(run: String, how: String, words: String) async throws {
+        ("echo no such column; exit 3", "5m", "ended with code 3", "no such column"),
+        ("true", "5m", "left nothing at {artifact}", "printed nothing"),
+        ("sleep 600", "1s", "its time limit", ""),
+    ]) func `that fails to build says how, with the last words`(run: String, limit: String, how: String, words: String)
+        async throws
+    {
         let house = try await House.open()
-        let status = try await Self.built(house, run, timeout: "1s")
+        let status = try await Self.built(house, run, timeout: limit)
         #expect(status["state"] == "failed")
         #expect(status["trouble"]?["why"]?.stringValue?.contains(how) == true, "\(status.prettyText)")
         #expect(status["trouble"]?["why"]?.stringValue?.contains(words) == true)
@@ -119,11 +121,12 @@ struct `A stage` {
                 "route: { name: fraud, match: { path: /fraud }, unit: client, variants: { v11: { url: \"\(old.url)/\", share: 100% } } }"
         )
         _ = try await house.release("release_pipeline: { name: fraud-model-v12, stages: [smoke_test] }")
-        let status = try await house.wait(for: "fraud-model-v12") { ["finished", "failed"].contains($0["state"]?.stringValue) }
+        let status = try await house.wait(for: "fraud-model-v12") { $0["stage"] == "done" }
+        let explained = try await house.releases.explain("fraud-model-v12")
         await house.close()
         await new.stop()
         await old.stop()
-        return status
+        return .object((status.objectValue ?? [:]).merging(["explained": explained]) { $1 })
     }
 
     static func answer(_ value: JSONValue, status: Int = 200) -> HTTPResponse {
@@ -136,12 +139,12 @@ struct `A stage` {
             {"body": {"x": 2}, "expect": {"status": 200, "json": {"/outputs/0/data/0": 4}}}
 
             """
-        let smoke = "{ requests: smoke.jsonl, max_latency_ms: 5000 }"
+        let smoke = "{ requests: smoke.jsonl, max_latency_ms: 60000 }"
         let twice: @Sendable (JSONValue) -> HTTPResponse = { body in
             Self.answer(["outputs": [["data": [.integer(2 * (body["x"]?.integerValue ?? 0))]]], "model": "m"])
         }
         let good = try await Self.smoked(candidate: twice, stable: twice, smoke: smoke, requests: requests)
-        #expect(good["state"] == "finished", "\(good.prettyText)")
+        #expect(good["cause"] == "finished", "\(good.prettyText)")
         let wrong = try await Self.smoked(
             candidate: { _ in Self.answer(["outputs": [["data": [5]]]]) }, stable: twice, smoke: smoke, requests: requests)
         #expect(wrong["state"] == "failed")
@@ -161,15 +164,18 @@ struct `A stage` {
             cases: cases.joined(separator: "\n"))
         #expect(strict["state"] == "failed")
         #expect(strict["trouble"]?["why"]?.stringValue?.contains("case 3") == true, "\(strict.prettyText)")
+        // Whoever asks why is told the names too.
+        #expect(strict["explained"]?["trouble"]?["why"]?.stringValue?.contains("case 3") == true)
+        #expect(strict["explained"]?["regressions"] == ["case 3"])
         let tolerant = try await Self.smoked(
             candidate: oneWorse, stable: same, smoke: "{ regression: cases.jsonl, max_regressions: 10% }",
             cases: cases.joined(separator: "\n"))
-        #expect(tolerant["state"] == "finished", "\(tolerant.prettyText)")
+        #expect(tolerant["cause"] == "finished", "\(tolerant.prettyText)")
         // What the stable version gets wrong as well is no regression.
         let both = try await Self.smoked(
             candidate: oneWorse, stable: oneWorse, smoke: "{ regression: cases.jsonl, max_regressions: 0% }",
             cases: cases.joined(separator: "\n"))
-        #expect(both["state"] == "finished")
+        #expect(both["cause"] == "finished")
     }
 
     // MARK: Servers
@@ -197,7 +203,7 @@ struct `A stage` {
                 model:
                   name: fraud-model
                   route: fraud
-                  build: { run: "echo weights > {artifact}", timeout: 10s }
+                  build: { run: "echo weights > {artifact}", timeout: 5m }
                   serve: { run: "exec python3 serve.py {port} {artifact}", ready: "/ready", path: "/infer" }
                   versions: { v11: { url: "\(standIn.url)/v11" } }
                 """)
@@ -249,6 +255,30 @@ struct `A stage` {
         let isOff = await next.isSoon { await next.routes.route("fraud")?.variant(named: "v12") == nil }
         #expect(isOff)
         await next.close(stopServers: true)
+        await standIn.stop()
+    }
+
+    @Test(.enabled(if: hasPython, "python3 is not installed")) func `leaves a server up that another route still answers with`()
+        async throws
+    {
+        let (house, standIn) = try await Self.serving()
+        _ = try await house.release(Self.pipeline)
+        _ = try await house.wait(for: "fraud-model-v12", "promoted")
+        let server = house.processes(of: "fraud-model-v12")
+        #expect(server.count == 1)
+        try await house.apply(
+            route:
+                "route: { name: other, match: { path: /other }, unit: client, variants: { now: { version: fraud-model@v12, share: 100% } } }"
+        )
+        _ = try await house.release(Self.pipeline.split(separator: "fraud-model-v12").joined(separator: "fraud-model-v13"))
+        _ = try await house.wait(for: "fraud-model-v13", "promoted")
+        let isLookedAt = await house.isSoon {
+            let entries = try? await house.ledger.reader.entries(kind: "release", name: "fraud-model-v13")
+            return entries?.contains { $0.kind == "release.previous_retired" } ?? false
+        }
+        #expect(isLookedAt)
+        #expect(house.processes(of: "fraud-model-v12") == server)
+        await house.close(stopServers: true)
         await standIn.stop()
     }
 

@@ -33,7 +33,7 @@ IN_WORDS = {
     "reordered": "features in the wrong order: fast, no errors, poor answers",
     "leaking": "slow, and fails now and then, once its first requests are over",
 }
-FINAL = {"promoted", "rolled_back", "failed", "finished"}
+FINAL = {"promoted", "rolled_back", "failed"}
 RATE = 60
 RELEASE_LIMIT = 240
 

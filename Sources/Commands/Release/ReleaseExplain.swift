@@ -15,6 +15,9 @@ enum ReleaseExplain {
     static func text(_ explanation: JSONValue, _ style: Style) -> String {
         var lines = [style.strong(explanation["summary"]?.stringValue ?? "")]
         if let because = explanation["because"]?.stringValue { lines.append("  because  \(because)") }
+        if let why = explanation["trouble"]?["why"]?.stringValue, !why.isEmpty { lines.append("  why      \(why)") }
+        let regressions = (explanation["regressions"]?.arrayValue ?? []).compactMap(\.stringValue)
+        if !regressions.isEmpty { lines.append("  worse    \(regressions.joined(separator: ", "))") }
         let others = (explanation["others"]?.arrayValue ?? []).compactMap(\.stringValue)
         if !others.isEmpty { lines.append("  others   \(others.joined(separator: ", "))") }
         if let users = explanation["users"]?["text"]?.stringValue { lines.append("  users    \(users)") }

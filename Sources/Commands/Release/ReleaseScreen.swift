@@ -28,8 +28,11 @@ enum ReleaseScreen {
 
     /// Decided for good or bad: nothing more will happen but the bake.
     static func isDecided(_ status: JSONValue) -> Bool {
-        ["promoted", "rolled_back", "failed", "finished"].contains(status["state"]?.stringValue ?? "")
+        ["promoted", "rolled_back", "failed"].contains(status["state"]?.stringValue ?? "") || isDone(status)
     }
+
+    /// Nothing of it is to come by itself; with state `waiting` its stages are done, and none of them promotes.
+    static func isDone(_ status: JSONValue) -> Bool { status["stage"] == "done" }
 
     // MARK: Parts
 

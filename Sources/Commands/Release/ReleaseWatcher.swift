@@ -30,9 +30,10 @@ struct ReleaseWatcher {
                 show(status, &drawing)
                 guard ReleaseScreen.isDecided(status) else { continue }
                 finish(status, drawing)
-                if status["state"] != "promoted" { throw SilentExit(code: 1) }
+                if ["rolled_back", "failed"].contains(status["state"]) { throw SilentExit(code: 1) }
                 return
             }
+            try? await Task.sleep(for: .milliseconds(200))  // it ended without a word: not at once again
         }
     }
 

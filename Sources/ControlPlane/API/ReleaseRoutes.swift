@@ -83,7 +83,9 @@ enum ReleaseRoutes {
     static let status = Schema.object(
         [
             "name": .string("The pipeline's name"), "model": .string("Its model"), "version": .string("The candidate"),
-            "state": .string("running, paused, waiting, promoted, rolled_back, failed or finished"),
+            "state": .oneOf(
+                ["running", "paused", "waiting", "promoted", "rolled_back", "failed"],
+                "`waiting`: for its turn or for a person's decision; in stage `done`, no stage of its pipeline promotes it"),
             "stage": Schema.string("Where it stands").orNull,
             "share": Schema.number("The candidate's share of live traffic: 0.25 is 25 %").orNull,
             "verdicts": .array(of: .any("One gate's verdict with its evidence")),
@@ -105,6 +107,6 @@ enum ReleaseRoutes {
 
     /// Whether a release's end is still open.
     static func isRunning(_ status: JSONValue) -> Bool {
-        !["promoted", "rolled_back", "failed", "finished"].contains(status["state"]?.stringValue ?? "")
+        !["promoted", "rolled_back", "failed"].contains(status["state"]?.stringValue ?? "") && status["stage"] != "done"
     }
 }

@@ -61,7 +61,11 @@ struct CanaryStage {
         }
         return Baseline(
             shares: route.sharesByName.filter { $0.value > 0 }, candidate: candidate, stable: stable.name,
-            previous: previous ?? stable.name)
+            previous: previous ?? stable.name, variants: route.variants.filter { $0.name != candidate }.map(Self.kept))
+    }
+
+    private static func kept(_ variant: Variant) -> RouteSpec.VariantSpec {
+        .init(name: variant.name, url: variant.url, version: variant.version, rewrite: variant.rewrite)
     }
 
     func leave() async throws(Fault) {
@@ -116,8 +120,28 @@ struct CanaryStage {
         guard let name = plan.route, let wanted = shares(at: share) else {
             throw Fault(what: "\(plan.name) has no traffic to move.", why: "It never claimed a route.", fix: "Release it again.")
         }
-        let table = try await routes.move(name, shares: wanted, owner: owner, fence: call.fence)
+        if share == 0 { try await putBack(wanted, on: name) }
+        // A variant without a share need not be there: what is not named gets nothing.
+        let table = try await routes.move(name, shares: wanted.filter { $0.value > 0 }, owner: owner, fence: call.fence)
         return .routed(share: share, table: table.position)
+    }
+
+    /// Traffic goes back to who had it, also where the route's file has dropped them since.
+    private func putBack(_ wanted: [String: Int], on name: String) async throws(Fault) {
+        let route = try await route()
+        for (variant, share) in wanted.sorted(by: { $0.key < $1.key }) where share > 0 && route.variant(named: variant) == nil {
+            let version = VersionID(model: plan.version.model, version: variant).description
+            let kept = call.machine.baseline?.variants?.first { $0.name == variant }
+            var moved = kept ?? RouteSpec.VariantSpec(name: variant, version: version)
+            // A server of ours may have another port by now, which only its version leads to.
+            if moved.version != nil { moved.url = nil }
+            do throws(Fault) {
+                _ = try await routes.put(moved, on: name, owner: owner, fence: call.fence)
+            } catch {
+                guard let kept, kept.url != moved.url, error.kind == .conflict else { throw error }
+                _ = try await routes.put(kept, on: name, owner: owner, fence: call.fence)
+            }
+        }
     }
 
     /// Whether the route stands at this share already.
@@ -154,10 +178,13 @@ struct CanaryStage {
 
     func uncrown() async throws(Fault) {
         let model = plan.version.model
-        guard await registry.alias("stable", of: model) == plan.version.version, let previous = previousVersion,
-            await isRegistered(previous)
-        else { return }
-        try await registry.move(alias: "stable", of: model, to: previous, by: owner)
+        guard await registry.alias("stable", of: model) == plan.version.version, let previous = previousVersion else { return }
+        do throws(Fault) {
+            try await registry.move(alias: "stable", of: model, to: previous, by: owner)
+        } catch {
+            // A variant whose name no version can have is nobody's stable version.
+            guard error.kind == .usage, await !isRegistered(previous) else { throw error }
+        }
     }
 
     private var previousVersion: String? { call.machine.baseline?.previous ?? plan.previous }
