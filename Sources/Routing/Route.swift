@@ -9,22 +9,62 @@ public struct Route: Equatable, Sendable, Codable {
     public var variants: [Variant]
     public var timeouts: RouteTimeouts
     public var split: TrafficSplit
+    /// Asked before the base split, in the order of their numbers.
+    public var experiments: [RouteExperiment] = []
 
     public init(
         id: RouteID, name: String, match: RouteMatch, unit: UnitSource, variants: [Variant], timeouts: RouteTimeouts,
-        split: TrafficSplit
+        split: TrafficSplit, experiments: [RouteExperiment] = []
     ) {
         (self.id, self.name, self.match, self.unit, self.variants, self.timeouts, self.split) =
             (id, name, match, unit, variants, timeouts, split)
+        self.experiments = experiments
     }
 
-    public func variant(named name: String) -> Variant? { variants.first { $0.name == name } }
+    /// A base variant; those of experiments have names of their own there.
+    public func variant(named name: String) -> Variant? { variants.first { $0.name == name && $0.experiment == nil } }
     public func variant(_ id: VariantID) -> Variant? { variants.first { $0.id == id } }
+    public func variant(named name: String, of experiment: String) -> Variant? {
+        variants.first { $0.name == name && $0.experiment == experiment }
+    }
+    public func experiment(named name: String) -> RouteExperiment? { experiments.first { $0.name == name } }
 
-    /// Basis points of each variant by name, those without traffic included.
+    /// What answers where no experiment does.
+    public var baseVariants: [Variant] { variants.filter { $0.experiment == nil } }
+
+    /// Basis points of each base variant by name, those without traffic included.
     public var sharesByName: [String: Int] {
         let shares = split.shares
-        return Dictionary(uniqueKeysWithValues: variants.map { ($0.name, shares[$0.id] ?? 0) })
+        return Dictionary(uniqueKeysWithValues: baseVariants.map { ($0.name, shares[$0.id] ?? 0) })
+    }
+}
+
+extension Route {
+    private enum Key: String, CodingKey { case id, name, match, unit, variants, timeouts, split, experiments }
+
+    /// A route without experiments is written as it was before there were any, and what was written then is read.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        self.init(
+            id: try container.decode(RouteID.self, forKey: .id), name: try container.decode(String.self, forKey: .name),
+            match: try container.decode(RouteMatch.self, forKey: .match),
+            unit: try container.decode(UnitSource.self, forKey: .unit),
+            variants: try container.decode([Variant].self, forKey: .variants),
+            timeouts: try container.decode(RouteTimeouts.self, forKey: .timeouts),
+            split: try container.decode(TrafficSplit.self, forKey: .split),
+            experiments: try container.decodeIfPresent([RouteExperiment].self, forKey: .experiments) ?? [])
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(name, forKey: .name)
+        try container.encode(match, forKey: .match)
+        try container.encode(unit, forKey: .unit)
+        try container.encode(variants, forKey: .variants)
+        try container.encode(timeouts, forKey: .timeouts)
+        try container.encode(split, forKey: .split)
+        if !experiments.isEmpty { try container.encode(experiments, forKey: .experiments) }
     }
 }
 
@@ -61,9 +101,17 @@ public struct Variant: Equatable, Sendable, Codable {
     /// `fraud-model@v12` when it serves a registered version.
     public var version: String?
     public var rewrite: Rewrite?
+    /// The experiment it belongs to; nil for a base variant.
+    public var experiment: String?
+    /// What remote evaluation answers with; nil for the variant's name.
+    public var value: JSONValue?
 
-    public init(id: VariantID, name: String, url: String, version: String? = nil, rewrite: Rewrite? = nil) {
+    public init(
+        id: VariantID, name: String, url: String, version: String? = nil, rewrite: Rewrite? = nil, experiment: String? = nil,
+        value: JSONValue? = nil
+    ) {
         (self.id, self.name, self.url, self.version, self.rewrite) = (id, name, url, version, rewrite)
+        (self.experiment, self.value) = (experiment, value)
     }
 }
 

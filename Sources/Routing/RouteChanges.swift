@@ -94,7 +94,7 @@ extension RouteService {
     private static func json(_ shares: [String: Int]) -> JSONValue { .object(shares.mapValues { .integer(Int64($0)) }) }
 
     /// Where requests for a variant go: its own url, or where its version is served, or was when it was last known.
-    private func url(of variant: RouteSpec.VariantSpec, on route: String) async throws(Fault) -> String {
+    func url(of variant: RouteSpec.VariantSpec, on route: String) async throws(Fault) -> String {
         if let url = variant.url {
             try RouteService.check(url)
             return url

@@ -6,27 +6,103 @@ public struct RouteExplanation: Equatable, Sendable {
     public var unit: String
     public var bucket: Int
     public var variant: String
+    /// The experiment that decided; nil when the base split did.
+    public var experiment: String?
     public var reason: String
 
-    /// `{"bucket","reason","route","unit","variant"}`
+    /// `{"bucket","experiment","reason","route","unit","variant"}`
     public var json: JSONValue {
         [
             "route": .string(route), "unit": .string(unit), "bucket": .integer(Int64(bucket)), "variant": .string(variant),
-            "reason": .string(reason),
+            "experiment": experiment.map(JSONValue.string) ?? .null, "reason": .string(reason),
         ]
     }
 }
 
+/// What a route decides for a unit: which variant, and which experiment said so.
+public struct RouteDecision: Sendable {
+    public var variant: VariantID
+    /// Basis points; 0 when a person chose it.
+    public var propensity: UInt16
+    /// Nil when the base split decided.
+    public var experiment: RouteExperiment?
+    public var because: Layer.Taking
+    /// The experiments before it that did not take the unit, and why.
+    public var passed: [(experiment: RouteExperiment, why: Layer.Passing)]
+}
+
 extension Route {
-    /// What the gateway answers `unit` with, and why. `unit` is the identity as the request carries it (a header's value, say).
-    public func explain(unit text: String) -> RouteExplanation {
+    /// The gateway's own decision, for a unit and attributes that are known. `remembers` says that the unit is exposed now.
+    public func decide(
+        unit text: String, attributes: [String: JSONValue] = [:], sticky: StickyFolder? = nil, remembers: Bool = false
+    ) -> RouteDecision {
         let unit = UnitID(text)
-        let bucket = unit.bucket(salt: split.salt, of: split.owners.count)
-        let id = split.variant(for: unit)
-        let share = Share.text(split.shares[id] ?? 0)
-        let variant = variant(id)?.name ?? "?"
+        var passed: [(RouteExperiment, Layer.Passing)] = []
+        for experiment in experiments {
+            switch experiment.answer(unit: text, attributes: attributes, sticky: sticky, remembers: remembers) {
+            case .takes(let variant, let propensity, let because):
+                return RouteDecision(
+                    variant: variant, propensity: propensity, experiment: experiment, because: because, passed: passed)
+            case .passes(let why): passed.append((experiment, why))
+            }
+        }
+        let variant = split.variant(for: unit)
+        return RouteDecision(
+            variant: variant, propensity: UInt16(clamping: split.shares[variant] ?? 0), experiment: nil, because: .split,
+            passed: passed)
+    }
+
+    /// What the gateway answers `unit` with, and why. `unit` is the identity as the request carries it (a header's value, say).
+    public func explain(unit text: String, attributes: [String: JSONValue] = [:], sticky: StickyFolder? = nil) -> RouteExplanation {
+        let decision = decide(unit: text, attributes: attributes, sticky: sticky)
+        let split = decision.experiment?.split ?? split
+        let bucket = UnitID(text).bucket(salt: split.salt, of: split.owners.count)
+        let variant = variant(decision.variant)?.name ?? "?"
+        let share = Share.text(split.shares[decision.variant] ?? 0)
+        var reasons = decision.passed.map { "experiment \($0.experiment.name) did not take it: \($0.experiment.text(of: $0.why))" }
+        switch (decision.experiment, decision.because) {
+        case (let experiment?, .overridden):
+            reasons.append("experiment \(experiment.name) has an override for this unit, and does not analyse it")
+        case (let experiment?, .kept):
+            reasons.append("experiment \(experiment.name) keeps the unit (\(experiment.unit.text)) at the variant it saw first")
+        case (let experiment?, .split) where experiment.hashing.isPublic:
+            reasons.append(
+                "experiment \(experiment.name): GrowthBook's hash puts the unit (\(experiment.unit.text)) at \(variant), which has \(share)"
+            )
+        case (let experiment?, .split):
+            reasons.append(
+                "experiment \(experiment.name): the unit (\(experiment.unit.text)) hashes to bucket \(bucket) of 10 000, which \(variant) owns; it owns \(share)"
+            )
+        case (nil, _):
+            reasons.append(
+                "the unit (\(self.unit.text)) hashes to bucket \(bucket) of 10 000, which \(variant) owns; it owns \(share)")
+        }
         return RouteExplanation(
-            route: name, unit: text, bucket: bucket, variant: variant,
-            reason: "the unit (\(self.unit.text)) hashes to bucket \(bucket) of 10 000, which \(variant) owns; it owns \(share)")
+            route: name, unit: text, bucket: bucket, variant: variant, experiment: decision.experiment?.name,
+            reason: reasons.joined(separator: "; "))
+    }
+}
+
+extension RouteExperiment {
+    /// What this experiment says of a unit.
+    public func answer(
+        unit text: String, attributes: [String: JSONValue], sticky: StickyFolder?, remembers: Bool = false
+    ) -> Layer.Answer {
+        let kept = stickiness == .user ? try? sticky?.table(of: number) : nil
+        let bytes = Array(text.utf8)
+        return Layer(self).answer(for: UnitID(text), text: bytes.span, kept: kept, remembers: remembers) {
+            // As at the gateway: what the experiment declares, and the unit as `id`.
+            .object(attributes.filter { audience.attributes[$0.key] != nil }.merging(["id": .string(text)]) { given, _ in given })
+        }
+    }
+
+    func text(of passing: Layer.Passing) -> String {
+        switch passing {
+        case .outsideNamespace:
+            audience.namespace.map { "it is outside of \(Share.text($0.lower)) to \(Share.text($0.upper)) of namespace \($0.name)" }
+                ?? "it is outside of its namespace"
+        case .notMeant: "its condition does not hold"
+        case .notCovered: "its ramp covers \(Share.text(audience.coverage)), and this unit is not among them"
+        }
     }
 }

@@ -16,6 +16,10 @@ struct RouteRecord: Equatable, Sendable, Codable {
     var claims: [RouteClaim] = []
     /// In order of removal.
     var retired: [Retired] = []
+    /// One per experiment that is, or was, on the route.
+    var experimentClaims: [ExperimentClaim] = []
+    /// The highest number that an experiment on this route was given.
+    var experimentNumber: UInt16 = 0
 
     /// A new route. `urls` has an address for every variant of the spec.
     init(_ spec: RouteSpec, id: RouteID, urls: [String: String]) {
@@ -56,16 +60,19 @@ struct RouteRecord: Equatable, Sendable, Codable {
 
     /// Adds a variant with share 0, or updates one and leaves its share.
     mutating func put(_ spec: RouteSpec.VariantSpec, url: String) throws(Fault) {
-        if let index = route.variants.firstIndex(where: { $0.name == spec.name }) {
+        if let index = route.variants.firstIndex(where: { $0.name == spec.name && $0.experiment == nil }) {
             route.variants[index] = Variant(spec, id: route.variants[index].id, url: url)
             return
         }
-        guard route.variants.count < RouteSpec.variantsMax else {
-            throw Fault(
-                .limitReached, what: "Route \(route.name) cannot have another variant.",
-                why: "It has \(RouteSpec.variantsMax), which is the limit.", fix: "Remove variants that answer nothing.")
-        }
+        try refuseFullBase()
         route.variants.append(Variant(spec, id: takeNumber(for: spec.name), url: url))
+    }
+
+    func refuseFullBase() throws(Fault) {
+        guard route.baseVariants.count >= RouteSpec.variantsMax else { return }
+        throw Fault(
+            .limitReached, what: "Route \(route.name) cannot have another variant.",
+            why: "It has \(RouteSpec.variantsMax), which is the limit.", fix: "Remove variants that answer nothing.")
     }
 
     /// Removes a variant that answers nothing. One that is not there is removed already.
@@ -82,14 +89,14 @@ struct RouteRecord: Equatable, Sendable, Codable {
     }
 
     /// A name's own number, else a new one, else the number that has been out of use longest.
-    private mutating func takeNumber(for name: String) -> VariantID {
+    mutating func takeNumber(for name: String) -> VariantID {
         if let index = retired.firstIndex(where: { $0.name == name }) { return retired.remove(at: index).id }
         let used = route.variants.count + retired.count
         return used <= Int(UInt8.max) ? VariantID(UInt8(used)) : retired.removeFirst().id
     }
 
     private func unknownVariant(_ name: String) -> Fault {
-        let known = route.variants.map(\.name).sorted()
+        let known = route.baseVariants.map(\.name).sorted()
         let closest = Suggestion.closest(to: name, among: known).map { "Did you mean \($0)? " } ?? ""
         return Fault(
             .notFound, what: "Route \(route.name) has no variant '\(name)'.", why: "It has \(known.joined(separator: ", ")).",
@@ -114,6 +121,7 @@ extension RouteRecord {
     /// One owner per route: the same owner may claim again, another is refused.
     mutating func claim(for owner: String) throws(Fault) {
         try refuseOtherOwner(than: owner, "claim it for \(owner)")
+        try refuseExperiments(than: owner)
         var claim = RouteClaim(owner: owner)
         if let index = claims.firstIndex(where: { $0.owner == owner }) { claim = claims.remove(at: index) }
         claim.isHeld = true
@@ -156,6 +164,21 @@ extension RouteRecord {
                 : "Wait until \(holder) gives it back.")
     }
 
+    /// A release and an experiment would each spoil what the other measures.
+    private func refuseExperiments(than owner: String) throws(Fault) {
+        guard self.owner != owner, !route.experiments.isEmpty else { return }
+        let names = route.experiments.map(\.name).joined(separator: ", ")
+        throw Fault(
+            .conflict, what: "Route \(route.name) cannot be claimed for \(owner).", why: "It carries experiments: \(names).",
+            fix: "Wait until they end, or stop them: openclaw experiment stop \(route.experiments[0].name).")
+    }
+
+    func nothingToAnswer(_ variant: String) -> Fault {
+        Fault(
+            .conflict, what: "Variant \(variant) has nowhere to send requests.", why: "Route \(route.name) has no base variant.",
+            fix: "Give the variant a `url`.")
+    }
+
     private func notClaimed(by owner: String) -> Fault {
         Fault(
             .conflict, what: "\(owner) does not hold route \(route.name).", why: "It never claimed it, or gave it back.",
@@ -170,6 +193,34 @@ extension RouteRecord {
 
 extension Variant {
     init(_ spec: RouteSpec.VariantSpec, id: VariantID, url: String) {
-        self.init(id: id, name: spec.name, url: url, version: spec.version, rewrite: spec.rewrite)
+        self.init(id: id, name: spec.name, url: url, version: spec.version, rewrite: spec.rewrite, value: spec.value)
+    }
+}
+
+extension RouteRecord {
+    private enum Key: String, CodingKey {
+        case route, applied, claims, retired
+        case experimentClaims, experimentNumber
+    }
+
+    /// Entries from before there were experiments have none of their fields.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        route = try container.decode(Route.self, forKey: .route)
+        applied = try container.decode(RouteSpec.self, forKey: .applied)
+        claims = try container.decode([RouteClaim].self, forKey: .claims)
+        retired = try container.decode([Retired].self, forKey: .retired)
+        experimentClaims = try container.decodeIfPresent([ExperimentClaim].self, forKey: .experimentClaims) ?? []
+        experimentNumber = try container.decodeIfPresent(UInt16.self, forKey: .experimentNumber) ?? 0
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(route, forKey: .route)
+        try container.encode(applied, forKey: .applied)
+        try container.encode(claims, forKey: .claims)
+        try container.encode(retired, forKey: .retired)
+        if !experimentClaims.isEmpty { try container.encode(experimentClaims, forKey: .experimentClaims) }
+        if experimentNumber > 0 { try container.encode(experimentNumber, forKey: .experimentNumber) }
     }
 }

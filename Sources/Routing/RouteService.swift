@@ -1,5 +1,5 @@
 public import Faults
-import JSON
+public import JSON
 public import Ledger
 
 /// Routes, their splits and their one owner, each change recorded before it is published. Restart is replay.
@@ -21,6 +21,8 @@ public actor RouteService {
 
     let ledger: LedgerWriter
     let resolve: Resolve
+    /// Where the units of experiments that keep them are.
+    let sticky: StickyFolder?
     private let publish: Publish
 
     private struct Known {
@@ -34,8 +36,10 @@ public actor RouteService {
     private var isBusy = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
-    public init(ledger: LedgerWriter, resolve: @escaping Resolve, publish: @escaping Publish) {
-        (self.ledger, self.resolve, self.publish) = (ledger, resolve, publish)
+    public init(
+        ledger: LedgerWriter, sticky: StickyFolder? = nil, resolve: @escaping Resolve, publish: @escaping Publish
+    ) {
+        (self.ledger, self.sticky, self.resolve, self.publish) = (ledger, sticky, resolve, publish)
     }
 
     /// Replays the ledger and publishes the table.
@@ -57,9 +61,9 @@ public actor RouteService {
     /// The resource as last applied.
     public func spec(of route: String) -> RouteSpec? { known[route]?.record.applied }
 
-    /// What `unit` is answered with, and why.
-    public func explain(route name: String, unit: String) throws(Fault) -> RouteExplanation {
-        try record(of: name).route.explain(unit: unit)
+    /// What `unit` is answered with, and why. `attributes` is what its requests would say of it.
+    public func explain(route name: String, unit: String, attributes: [String: JSONValue] = [:]) throws(Fault) -> RouteExplanation {
+        try record(of: name).route.explain(unit: unit, attributes: attributes, sticky: sticky)
     }
 
     // MARK: Decide, record, publish

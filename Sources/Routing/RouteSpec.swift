@@ -1,5 +1,5 @@
 public import Faults
-import JSON
+public import JSON
 import Telemetry
 public import YAML
 
@@ -11,9 +11,15 @@ public struct RouteSpec: Equatable, Sendable, Codable {
         public var version: String?
         public var basisPoints: Int
         public var rewrite: Rewrite?
+        /// What remote evaluation answers with.
+        public var value: JSONValue?
 
-        public init(name: String, url: String? = nil, version: String? = nil, basisPoints: Int = 0, rewrite: Rewrite? = nil) {
+        public init(
+            name: String, url: String? = nil, version: String? = nil, basisPoints: Int = 0, rewrite: Rewrite? = nil,
+            value: JSONValue? = nil
+        ) {
             (self.name, self.url, self.version, self.basisPoints, self.rewrite) = (name, url, version, basisPoints, rewrite)
+            self.value = value
         }
     }
     public var name: String

@@ -1,0 +1,135 @@
+public import JSON
+
+/// An experiment on a route: a layer over its base split, with units, an audience and a split of its own. A request that the
+/// experiment does not take is answered by the base split.
+public struct RouteExperiment: Equatable, Sendable, Codable {
+    /// Which units change variant when shares move.
+    public enum Stickiness: String, Sendable, Codable {
+        /// Those of the moved share, no others.
+        case share
+        /// None that was exposed: a unit keeps the variant it saw first, as long as that variant is there.
+        case user
+    }
+
+    /// How a unit is hashed to its place in the split.
+    public enum Hashing: Equatable, Sendable {
+        /// Our 10 000 buckets with owners: moving shares moves no more units than it must.
+        case buckets
+        /// As GrowthBook's SDKs hash, so that both put a unit into the same variant. Their ranges are cumulative: with three
+        /// variants or more a move of shares moves more units than shares.
+        case growthBook(version: Int, seed: String)
+    }
+
+    /// Given once per installation, never again: it names the units that `stickiness` froze.
+    public var number: UInt16
+    public var name: String
+    public var unit: UnitSource
+    public var audience: Audience
+    /// In the order of the experiment's file, control first. Their `Variant` values stand in the route, with this name as
+    /// `experiment`.
+    public var variants: [VariantID]
+    public var split: TrafficSplit
+    public var hashing: Hashing
+    /// For trying a variant out: the text of a unit, and what it gets. These units are not analysed.
+    public var overrides: [String: VariantID]
+    public var stickiness: Stickiness
+
+    public init(
+        number: UInt16, name: String, unit: UnitSource, audience: Audience, variants: [VariantID], split: TrafficSplit,
+        hashing: Hashing = .buckets, overrides: [String: VariantID] = [:], stickiness: Stickiness = .share
+    ) {
+        (self.number, self.name, self.unit, self.audience) = (number, name, unit, audience)
+        (self.variants, self.split, self.hashing) = (variants, split, hashing)
+        (self.overrides, self.stickiness) = (overrides, stickiness)
+    }
+}
+
+extension RouteExperiment.Hashing: Codable {
+    private enum Key: String, CodingKey { case version, seed }
+
+    /// `{}` for ours, `{"version": 2, "seed": "..."}` for GrowthBook's.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        guard let version = try container.decodeIfPresent(Int.self, forKey: .version) else {
+            self = .buckets
+            return
+        }
+        self = .growthBook(version: version, seed: try container.decode(String.self, forKey: .seed))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        guard case .growthBook(let version, let seed) = self else { return }
+        try container.encode(version, forKey: .version)
+        try container.encode(seed, forKey: .seed)
+    }
+}
+
+/// Who an experiment is for. What is asked first stands first: a unit outside of the namespace is never asked for attributes.
+public struct Audience: Equatable, Sendable, Codable {
+    /// The part of all units this experiment may have; nil for all of them.
+    public var namespace: Namespace?
+    public var condition: Condition?
+    /// Where the condition's attributes are read from. `id`, the unit itself, is always there.
+    public var attributes: [String: AttributeSource]
+    /// The lists that the condition's `$inGroup` names.
+    public var groups: [String: JSONValue]
+    /// How many of the units that are left it takes, in basis points: a ramp. Raising it only adds units.
+    public var coverage: Int
+
+    public init(
+        namespace: Namespace? = nil, condition: Condition? = nil, attributes: [String: AttributeSource] = [:],
+        groups: [String: JSONValue] = [:], coverage: Int = 10_000
+    ) {
+        (self.namespace, self.condition, self.attributes) = (namespace, condition, attributes)
+        (self.groups, self.coverage) = (groups, coverage)
+    }
+}
+
+/// Where an attribute is read from: `header:NAME`, `cookie:NAME`, `json:/POINTER` of the body, `token:/POINTER` of the claims
+/// in the bearer token.
+///
+/// The token is read, not verified: whoever can send requests can send any claims. A condition over them chooses who takes
+/// part in an experiment; it protects nothing.
+public enum AttributeSource: Hashable, Sendable {
+    case header(String)
+    case cookie(String)
+    case json(pointer: String)
+    case token(pointer: String)
+
+    public init?(_ text: String) {
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        let name = String(text[text.index(after: colon)...])
+        switch text[..<colon] {
+        case "header" where FieldName.isToken(name): self = .header(name)
+        case "cookie" where FieldName.isToken(name): self = .cookie(name)
+        case "json" where FieldName.isPointer(name): self = .json(pointer: name)
+        case "token" where FieldName.isPointer(name): self = .token(pointer: name)
+        case "token" where FieldName.isToken(name): self = .token(pointer: "/" + name.replacing("~", with: "~0"))
+        default: return nil
+        }
+    }
+
+    public var text: String {
+        switch self {
+        case .header(let name): "header:\(name)"
+        case .cookie(let name): "cookie:\(name)"
+        case .json(let pointer): "json:\(pointer)"
+        case .token(let pointer): "token:\(pointer)"
+        }
+    }
+}
+
+extension AttributeSource: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let source = AttributeSource(try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not where an attribute can come from")
+        }
+        self = source
+    }
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
+    }
+}
