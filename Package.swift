@@ -61,6 +61,7 @@ let house: [Target] = [
         "Experiments",
         ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
+    module("Training", ["Faults"]),
     module(
         "Gateway", ["CJSON", "CLinux", "Faults", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"],
         loopSettings),
@@ -74,7 +75,7 @@ let house: [Target] = [
     module(
         "Commands",
         [
-            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "YAML",
+            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "Training", "YAML",
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),
@@ -112,6 +113,7 @@ let rooms: [Target] = [
         ]
     ),
     tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Routing", "YAML"]),
+    tests("TrainingTests", ["Faults", "Training"]),
     tests(
         "GatewayTests",
         [

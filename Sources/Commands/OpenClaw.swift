@@ -11,6 +11,7 @@ public enum OpenClaw {
         ModelApply.command, ModelList.command, ModelShow.command,
         PromptAdd.command, PromptApply.command, PromptList.command, PromptShow.command, PromptDiff.command, PromptRender.command,
         VersionList.command, VersionShow.command,
+        TrainSimulate.command,
         AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
         AuditCheckpoint.command, AuditExport.command,
         TokenCreate.command, TokenList.command, TokenRevoke.command,
@@ -21,6 +22,7 @@ public enum OpenClaw {
         ("release", "Conduct a version to live users, and take it back"), ("route", "Where live traffic goes"),
         ("model", "What can be released"), ("prompt", "What a language model is told"),
         ("version", "Immutable states of models, and the version of this program"),
+        ("train", "Where and how training jobs run"),
         ("token", "Who may do what"), ("audit", "What was decided, and its proof"),
     ]
 

@@ -30,6 +30,9 @@ struct Output: Sendable {
     /// A remark beside the output (stderr), such as what a command waits for.
     func remark(_ text: String) { Output.write(text + "\n", to: STDERR_FILENO) }
 
+    /// One line on stderr that the next one replaces; an empty one clears it. For terminals only.
+    func progress(_ text: String) { Output.write("\r\u{1B}[K" + text, to: STDERR_FILENO) }
+
     private static func write(_ text: String, to file: Int32) {
         let bytes = Array(text.utf8)
         var written = 0

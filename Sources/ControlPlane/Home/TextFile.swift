@@ -26,7 +26,7 @@ public enum TextFile {
     }
 
     /// Replaces the file as a whole: a reader sees the old text or the new one, also after a crash.
-    static func write(_ text: String, to path: String, mode: mode_t) throws(Fault) {
+    public static func write(_ text: String, to path: String, mode: UInt32) throws(Fault) {
         let temporary = "\(path).new"
         unsafe unlink(temporary)
         let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)

@@ -1,0 +1,47 @@
+/// Why a gang has no place: what it needs, and the nearest that there is.
+public struct Shortfall: Equatable, Sendable {
+    /// What kind of waiting it is.
+    public enum Reason: Equatable, Sendable {
+        /// No node of this cluster could ever hold a rank, or all of them together not the gang.
+        case never(roomAtBest: Int)
+        /// There is room for so many ranks, and the gang needs more.
+        case tooFew(room: Int)
+        /// There is room in all, but not in one piece, as its spread asks for.
+        case scattered(room: Int, largestPiece: Int)
+    }
+    public let ranks: Int
+    public let each: Demand
+    public let reason: Reason
+
+    init(_ gang: Gang, on cluster: Cluster, choices: [Placement.Devices?]) {
+        (ranks, each) = (gang.ranks.lowerBound, gang.each)
+        var (atBest, now, piece) = (0, 0, 0)
+        for choice in choices {
+            let capacity = cluster.nodes.indices.map { cluster.capacity(of: $0, for: gang.each, choice) }
+            let rooms = cluster.nodes.indices.map { cluster.room(on: $0, for: gang.each, choice) }
+            atBest = max(atBest, Shortfall.sum(capacity))
+            now = max(now, Shortfall.sum(rooms))
+            piece = max(piece, rooms.max() ?? 0)
+        }
+        reason =
+            atBest < ranks
+            ? .never(roomAtBest: atBest) : now < ranks ? .tooFew(room: now) : .scattered(room: now, largestPiece: piece)
+    }
+
+    /// A rank that needs nothing fits any number of times.
+    private static func sum(_ rooms: [Int]) -> Int {
+        rooms.reduce(0) { sum, room in sum.addingReportingOverflow(room).overflow ? .max : sum + room }
+    }
+
+    public var isForEver: Bool { if case .never = reason { true } else { false } }
+
+    /// For a person: `needs 16 ranks of 1 x H100; there is room for 11`.
+    public var text: String {
+        let need = "needs \(ranks) \(ranks == 1 ? "rank" : "ranks") of \(each.text)"
+        return switch reason {
+        case .never(let room): "\(need); with nothing else running there would be room for \(room)"
+        case .tooFew(let room): "\(need); there is room for \(room)"
+        case .scattered(let room, let piece): "\(need) in one piece; there is room for \(room), the largest piece holds \(piece)"
+        }
+    }
+}
