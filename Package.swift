@@ -91,25 +91,26 @@ let house: [Target] = [
 ]
 
 let rooms: [Target] = [
+    .target(name: "TestFolders", path: "Tests/TestFolders", swiftSettings: settings),
     .target(name: "TestSockets", dependencies: ["Faults", "Sockets"], path: "Tests/TestSockets", swiftSettings: settings),
     tests("JSONTests", ["Faults", "JSON"]),
     tests("TelemetryTests", ["JSON", "Telemetry"]),
-    tests("ArgumentsTests", ["Arguments", "Faults", "JSON", "Processes"]),
+    tests("ArgumentsTests", ["Arguments", "Faults", "JSON", "Processes", "TestFolders"]),
     tests("YAMLTests", ["Faults", "JSON", "YAML"]),
-    tests("SQLTests", ["Faults", "SQL"]),
-    tests("ProcessesTests", ["Faults", "Processes"]),
+    tests("SQLTests", ["Faults", "SQL", "TestFolders"]),
+    tests("ProcessesTests", ["Faults", "Processes", "TestFolders"]),
     tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets", "Statistics", "TestSockets"]),
     tests("StatisticsTests", ["JSON", "Statistics"]),
-    tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry"]),
-    tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "YAML"]),
-    tests("RoutingTests", ["Faults", "JSON", "Ledger", "Routing", "Statistics", "YAML"]),
-    tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry"]),
+    tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry", "TestFolders"]),
+    tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "TestFolders", "YAML"]),
+    tests("RoutingTests", ["Faults", "JSON", "Ledger", "Routing", "Statistics", "TestFolders", "YAML"]),
+    tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders"]),
     tests("GatesTests", ["Faults", "JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry", "YAML"]),
     tests(
         "ReleasesTests",
         [
-            "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Sockets",
-            "Statistics", "Telemetry", "YAML",
+            "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Sockets", "Statistics",
+            "Telemetry", "TestFolders", "YAML",
         ]
     ),
     tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Routing", "YAML"]),
@@ -120,14 +121,18 @@ let rooms: [Target] = [
             "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry",
             "TestSockets",
         ]),
-    tests("ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Routing", "Sockets"]),
+    tests(
+        "ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "TestFolders"]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(
         "Simulation",
-        ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry", "YAML"]
+        [
+            "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry",
+            "TestFolders", "YAML",
+        ]
     ),
-    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "Processes", "openclaw"]),
-    tests("TidyTests", ["Processes"]),
+    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "openclaw", "Processes", "TestFolders"]),
+    tests("TidyTests", ["Processes", "TestFolders"]),
 ]
 
 let package = Package(

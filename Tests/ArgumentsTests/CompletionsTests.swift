@@ -1,5 +1,6 @@
 import Glibc
 import Processes
+import TestFolders
 import Testing
 
 @testable import Arguments
@@ -9,19 +10,14 @@ import Testing
 
     /// What a shell prints for a script; nil where the shell is not installed.
     private func run(_ shell: String, _ script: String) async throws -> String? {
-        var template = Array("/tmp/openclaw-completions-XXXXXX".utf8CString)
-        let folder = unsafe template.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
-        defer {
-            unsafe unlink(folder + "/output")
-            unsafe rmdir(folder)
-        }
+        let folder = TemporaryFolder()
         let path = unsafe String(cString: getenv("PATH"))
         let plan = ChildPlan(
-            arguments: [shell, "-c", script], directory: folder, environment: ["PATH": path, "HOME": folder],
-            outputPath: folder + "/output")
+            arguments: [shell, "-c", script], directory: folder.path, environment: ["PATH": path, "HOME": folder.path],
+            outputPath: folder.path + "/output")
         guard let child = try? Child.start(plan) else { return nil }
         #expect(await child.wait() == .exited(code: 0))
-        return Child.tail(of: folder + "/output")
+        return Child.tail(of: folder.path + "/output")
     }
 
     @Test(arguments: [

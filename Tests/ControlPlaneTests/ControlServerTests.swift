@@ -58,7 +58,7 @@ struct ControlServerTests {
         let secret = try #require(made.json["secret"]?.stringValue)
         let admin = try first.adminToken
         await first.daemon.drain()
-        let second = try await DaemonHouse(home: first.home)
+        let second = try await DaemonHouse(after: first)
         defer { Task { await second.daemon.drain() } }
         #expect(try second.adminToken == admin)
         #expect(try await second.call("GET", "/api/v1/routes", token: secret).status == 200)

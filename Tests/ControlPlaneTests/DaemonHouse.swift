@@ -3,6 +3,7 @@ import Glibc
 import HTTP
 import JSON
 import Sockets
+import TestFolders
 
 @testable import ControlPlane
 
@@ -10,18 +11,18 @@ import Sockets
 final class DaemonHouse: Sendable {
     let daemon: Daemon
     let home: String
+    private let folder: TemporaryFolder
     private let outbound = Outbound()
 
-    static func freshFolder() -> String {
-        var template = Array("/tmp/openclaw-control-XXXXXX".utf8CString)
-        guard let made = unsafe template.withUnsafeMutableBufferPointer({ unsafe mkdtemp($0.baseAddress!) }) else {
-            preconditionFailure("no temporary folder")
-        }
-        return unsafe String(cString: made)
-    }
-
-    init(home: String = DaemonHouse.freshFolder(), gateway: String = "127.0.0.1:0", applying files: [String] = []) async throws {
-        self.home = home
+    /// `after`: the next life of a house whose daemon was drained.
+    init(
+        after earlier: DaemonHouse? = nil, in folder: TemporaryFolder? = nil, gateway: String = "127.0.0.1:0",
+        applying files: [String] = []
+    )
+        async throws
+    {
+        self.folder = earlier?.folder ?? folder ?? TemporaryFolder()
+        home = earlier?.home ?? "\(self.folder.path)/home"
         daemon = try await Daemon.start(
             .init(
                 home: home, gateway: try SocketAddress(parsing: gateway), control: try SocketAddress(parsing: "127.0.0.1:0"),

@@ -5,6 +5,7 @@ import HTTP
 import JSON
 import Ledger
 import Routing
+import TestFolders
 import Testing
 
 @testable import ControlPlane
@@ -50,10 +51,9 @@ struct DaemonTests {
     }
 
     @Test func `ready means that what --apply named is served`() async throws {
-        let folder = DaemonHouse.freshFolder()
-        let file = "\(folder)/route.yaml"
-        try TextFile.write(DaemonHouse.route, to: file, mode: 0o600)
-        let house = try await DaemonHouse(applying: [file])
+        let folder = TemporaryFolder()
+        let file = folder.write(DaemonHouse.route, to: "route.yaml")
+        let house = try await DaemonHouse(in: folder, applying: [file])
         defer { Task { await house.daemon.drain() } }
         let ready = try await house.text(house.control + "/readyz")
         #expect(ready.status == 200)
@@ -62,17 +62,16 @@ struct DaemonTests {
     }
 
     @Test func `an unusable file named by --apply keeps the daemon from starting, and leaves no home behind`() async throws {
-        let folder = DaemonHouse.freshFolder()
-        let file = "\(folder)/bad.yaml"
-        try TextFile.write("route:\n  nam: fraud\n", to: file, mode: 0o600)
-        await #expect(throws: Fault.self) { try await DaemonHouse(home: "\(folder)/home", applying: [file]) }
-        #expect(unsafe access("\(folder)/home", F_OK) != 0)
+        let folder = TemporaryFolder()
+        let file = folder.write("route:\n  nam: fraud\n", to: "bad.yaml")
+        await #expect(throws: Fault.self) { try await DaemonHouse(in: folder, applying: [file]) }
+        #expect(folder.names == ["bad.yaml"])
     }
 
     @Test func `one home has one daemon`() async throws {
         let house = try await DaemonHouse()
         defer { Task { await house.daemon.drain() } }
-        let fault = await #expect(throws: Fault.self) { try await DaemonHouse(home: house.home) }
+        let fault = await #expect(throws: Fault.self) { try await DaemonHouse(after: house) }
         #expect(fault?.kind == .conflict)
         #expect(try await house.call("GET", "/api/v1/status").status == 200)
     }
@@ -84,7 +83,7 @@ struct DaemonTests {
         // Something that is no database stands where it was.
         #expect(unsafe rename("\(first.home)/ledger.db", "\(first.home)/kept.db") == 0)
         #expect(unsafe mkdir("\(first.home)/ledger.db", 0o700) == 0)
-        let second = try await DaemonHouse(home: first.home)
+        let second = try await DaemonHouse(after: first)
         defer { Task { await second.daemon.drain() } }
         #expect(try await second.text(second.control + "/healthz").status == 200)
         #expect(try await second.text(second.control + "/readyz").status == 503)
@@ -110,7 +109,7 @@ struct DaemonTests {
         var table = try #require(try RoutingTable.read(from: "\(house.home)/routes.json"))
         table.position += 100
         try table.write(to: "\(house.home)/routes.json")
-        let second = try await DaemonHouse(home: house.home)
+        let second = try await DaemonHouse(after: house)
         defer { Task { await second.daemon.drain() } }
         let refused = try await second.call("GET", "/api/v1/routes")
         #expect(refused.status == 503)

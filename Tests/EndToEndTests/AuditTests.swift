@@ -21,7 +21,7 @@ struct AuditTests {
     private func verdict(_ workshop: Workshop, _ arguments: String...) async throws -> (code: Int32, json: JSONValue) {
         let name = "verdict.log"
         let child = try workshop.start([Workshop.binary, "audit", "verify", "--json"] + arguments, output: name)
-        guard case .exited(let code) = await child.wait(limit: .seconds(60)) else { return (-1, .null) }
+        guard case .exited(let code) = await child.wait(limit: .seconds(180)) else { return (-1, .null) }
         return (code, try JSONValue(parsing: workshop.read(name)))
     }
 

@@ -3,19 +3,13 @@ import Glibc
 import HTTP
 import JSON
 import Processes
+import TestFolders
 
 /// A folder with everything one end-to-end test needs: the real binary, model servers in Python, files, and a client.
 final class Workshop: Sendable {
-    let folder: String
+    private let temporary = TemporaryFolder()
+    var folder: String { temporary.path }
     let outbound = Outbound()
-
-    init() {
-        var template = Array("/tmp/openclaw-e2e-XXXXXX".utf8CString)
-        guard let made = unsafe template.withUnsafeMutableBufferPointer({ unsafe mkdtemp($0.baseAddress!) }) else {
-            preconditionFailure("no temporary folder")
-        }
-        folder = unsafe String(cString: made)
-    }
 
     var home: String { "\(folder)/home" }
 
@@ -35,29 +29,9 @@ final class Workshop: Sendable {
     static let modelServer = "\(root)/Tests/Fixtures/EndToEnd/model_server.py"
 
     @discardableResult
-    func write(_ text: String, as name: String) -> String {
-        let path = "\(folder)/\(name)"
-        let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        precondition(file >= 0, "cannot write \(path)")
-        defer { close(file) }
-        let bytes = Array(text.utf8)
-        let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
-        precondition(count == bytes.count, "cannot write \(path)")
-        return path
-    }
+    func write(_ text: String, as name: String) -> String { temporary.write(text, to: name, mode: 0o644) }
 
-    func read(_ name: String) -> String {
-        let file = unsafe open("\(folder)/\(name)", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return "" }
-        defer { close(file) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(file, $0.baseAddress, $0.count) }
-            guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
-            bytes += chunk[..<count]
-        }
-    }
+    func read(_ name: String) -> String { temporary.text(of: name) }
 
     // MARK: Processes
 
@@ -70,7 +44,7 @@ final class Workshop: Sendable {
     }
 
     /// One command of the command line, to its end.
-    func openclaw(_ arguments: String..., limit: Duration = .seconds(60)) async throws -> (code: Int32, output: String) {
+    func openclaw(_ arguments: String..., limit: Duration = .seconds(180)) async throws -> (code: Int32, output: String) {
         let name = "command-\(UInt64.random(in: 0...(.max))).log"
         let status = try await start([Workshop.binary] + arguments, output: name).wait(limit: limit)
         guard case .exited(let code) = status else { return (-1, "\(status)\n\(read(name))") }
@@ -81,7 +55,7 @@ final class Workshop: Sendable {
     func clawdbot(_ arguments: String...) async throws -> (code: Int32, output: String) {
         let name = "\(folder)/clawdbot"
         unsafe symlink(Workshop.binary, name)
-        let status = try await start([name] + arguments, output: "clawdbot.log").wait(limit: .seconds(30))
+        let status = try await start([name] + arguments, output: "clawdbot.log").wait(limit: .seconds(180))
         guard case .exited(let code) = status else { return (-1, "\(status)") }
         return (code, read("clawdbot.log"))
     }
@@ -108,7 +82,7 @@ final class Workshop: Sendable {
 
     /// Looks until there is an answer; the deadline is generous, since it is only reached when something is wrong.
     @discardableResult
-    func until<T>(_ what: String, deadline: Duration = .seconds(60), _ look: () async throws -> T?) async throws -> T {
+    func until<T>(_ what: String, deadline: Duration = .seconds(180), _ look: () async throws -> T?) async throws -> T {
         let clock = ContinuousClock()
         let end = clock.now + deadline
         while clock.now < end {

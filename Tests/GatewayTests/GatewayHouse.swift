@@ -36,7 +36,7 @@ final class GatewayHouse: Sendable {
 
     /// Ends the gateway and says what it recorded.
     func drain() async -> [Exposure] {
-        await gateway.drain(limit: .seconds(5))
+        await gateway.drain(limit: .seconds(60))
         return recorded.all.withLock(\.self)
     }
 

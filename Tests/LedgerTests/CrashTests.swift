@@ -2,6 +2,7 @@ import Faults
 import Glibc
 import SQL
 import Synchronization
+import TestFolders
 import Testing
 
 @testable import Ledger
@@ -51,7 +52,8 @@ import Testing
             #expect(verdict.entries > indexes.max() ?? -1, "life \(life)")
             acknowledged = indexes.count
         }
-        #expect(acknowledged > 100, "only \(acknowledged) appends were acknowledged: nothing was shown")
+        // However slow the disk is: some were acknowledged, and so something was shown.
+        #expect(acknowledged > 8, "only \(acknowledged) appends were acknowledged: nothing was shown")
     }
 
     @Test func `after a power cut in the middle of a write every acknowledged entry is there`() async throws {

@@ -1,6 +1,7 @@
 import Faults
 import JSON
 import SQL
+import TestFolders
 import Testing
 
 @testable import Ledger
@@ -13,7 +14,7 @@ struct Archive {
 
     /// 30 entries, checkpoints at 10, 20 and 30.
     init() async throws {
-        let ledger = try await LedgerWriter.open(directory: folder.path)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: .unhurried)
         for number in 0..<Int(Archive.size) {
             try await ledger.record(number, to: ResourceID("release", "r\(number % 3)"))
             if number % 10 == 9 { _ = try await ledger.checkpoint() }
@@ -144,7 +145,7 @@ struct Archive {
 
     @Test func `a running ledger is verified beside its writer`() async throws {
         let folder = Folder()
-        let ledger = try await LedgerWriter.open(directory: folder.path)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: .unhurried)
         for number in 0..<20 { try await ledger.record(number) }
         let verdict = try await LedgerAudit.verify(path: folder.path, key: .none)
         #expect(verdict.isGood && verdict.entries == 20 && verdict.signature == AuditVerdict.Signature.none)

@@ -1,5 +1,6 @@
 import Faults
 import Telemetry
+import TestFolders
 import Testing
 
 @testable import Ledger

@@ -1,5 +1,6 @@
 import Faults
 import JSON
+import TestFolders
 import Testing
 
 @testable import Ledger
@@ -11,7 +12,7 @@ struct Evidence: Sendable {
 
     static func make(entries: Int) async throws -> Evidence {
         let folder = Folder()
-        let ledger = try await LedgerWriter.open(directory: folder.path)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: .unhurried)
         for number in 0..<entries { try await ledger.record(number, to: ResourceID("release", "r\(number % 3)")) }
         var export = try await ledger.reader.export()
         var bytes: [UInt8] = []

@@ -1,5 +1,6 @@
 import Faults
 import Glibc
+import TestFolders
 import Testing
 
 @testable import Ledger

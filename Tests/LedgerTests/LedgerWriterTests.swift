@@ -4,6 +4,7 @@ import JSON
 import SQL
 import Synchronization
 import Telemetry
+import TestFolders
 import Testing
 
 @testable import Ledger

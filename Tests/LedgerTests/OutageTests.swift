@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import SQL
 import Synchronization
+import TestFolders
 import Testing
 
 @testable import Ledger

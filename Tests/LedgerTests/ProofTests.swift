@@ -1,5 +1,6 @@
 import Faults
 import JSON
+import TestFolders
 import Testing
 
 @testable import Ledger
@@ -7,7 +8,7 @@ import Testing
 @Suite struct ProofTests {
     @Test func `a published proof is checked by itself, and any change of it is noticed`() async throws {
         let folder = Folder()
-        let ledger = try await LedgerWriter.open(directory: folder.path)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: .unhurried)
         for number in 0..<21 { try await ledger.record(number) }
         let key = AuditKey.demanded(ledger.verifierKey)
         for index in 0..<21 as Range<Int64> {
@@ -43,7 +44,7 @@ import Testing
 
     @Test func `an entry is shown with its leaf, and one that is not there is named`() async throws {
         let folder = Folder()
-        let ledger = try await LedgerWriter.open(directory: folder.path)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: .unhurried)
         #expect(await fault { try await ledger.reader.show(Position(0)) }?.why == "The ledger is empty.")
         try await ledger.record(5)
         let shown = try await ledger.reader.show(Position(0))
@@ -55,7 +56,7 @@ import Testing
 
     @Test func `nothing is recorded about a resource without a kind or a name`() async throws {
         let folder = Folder()
-        let ledger = try await LedgerWriter.open(directory: folder.path)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: .unhurried)
         for resource in [ResourceID("", "a"), ResourceID("a", ""), ResourceID("a/b", "c")] {
             guard case .cannotRecord(let fault) = await refusal({ try await ledger.append(draft(0), to: resource, after: .none) })
             else {

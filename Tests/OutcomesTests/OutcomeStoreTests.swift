@@ -4,6 +4,7 @@ import Outcomes
 import Routing
 import Statistics
 import Telemetry
+import TestFolders
 import Testing
 
 struct OutcomeStoreTests {

@@ -3,56 +3,16 @@ import Outcomes
 import Routing
 import Statistics
 import Telemetry
+import TestFolders
 
-/// A fresh folder that is removed at the end.
-final class Folder {
-    let path: String
-    init() {
-        var template = Array("/tmp/openclaw-outcomes-XXXXXX".utf8CString)
-        path = unsafe template.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
-    }
-    deinit {
-        for name in names { _ = unsafe unlink("\(path)/\(name)") }
-        _ = unsafe rmdir(path)
-    }
-    var names: [String] {
-        guard let folder = unsafe opendir(path) else { return [] }
-        defer { unsafe closedir(folder) }
-        var names: [String] = []
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-                unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
+typealias Folder = TemporaryFolder
 
+extension TemporaryFolder {
     /// The folder as a crash of the process would leave it now: a copy without the lock.
-    func crashed() -> Folder {
-        let copy = Folder()
-        for name in names where !name.hasSuffix(".lock") && !name.hasSuffix("-shm") {
-            copy.write(bytes(of: name), to: name)
-        }
+    func crashed() -> TemporaryFolder {
+        let copy = TemporaryFolder()
+        for name in names where !name.hasSuffix(".lock") && !name.hasSuffix("-shm") { copy.write(bytes(of: name), to: name) }
         return copy
-    }
-
-    func bytes(of name: String) -> [UInt8] {
-        let file = unsafe fopen("\(path)/\(name)", "r")!
-        defer { unsafe fclose(file) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let count = unsafe chunk.withUnsafeMutableBytes { unsafe fread($0.baseAddress!, 1, $0.count, file) }
-            if count == 0 { return bytes }
-            bytes += chunk[..<count]
-        }
-    }
-
-    func write(_ bytes: [UInt8], to name: String) {
-        let file = unsafe fopen("\(path)/\(name)", "w")!
-        defer { unsafe fclose(file) }
-        _ = unsafe bytes.withUnsafeBytes { unsafe fwrite($0.baseAddress, 1, $0.count, file) }
     }
 }
 

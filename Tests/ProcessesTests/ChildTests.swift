@@ -1,11 +1,12 @@
 import Faults
 import Glibc
+import TestFolders
 import Testing
 
 @testable import Processes
 
 @Suite struct ChildTests {
-    let folder = Folder()
+    let folder = TemporaryFolder()
 
     private func plan(_ line: String, limit: Int = 16 << 20, environment: [String: String] = ["PATH": "/usr/bin:/bin"]) -> ChildPlan
     {
@@ -19,7 +20,7 @@ import Testing
 
     /// Looks until something another process does has happened.
     private func until(_ condition: () -> Bool) async throws {
-        let deadline = ContinuousClock.now.advanced(by: .seconds(30))
+        let deadline = ContinuousClock.now.advanced(by: .seconds(120))
         while !condition() {
             try #require(ContinuousClock.now < deadline)
             try await Task.sleep(for: .milliseconds(1))
@@ -184,27 +185,5 @@ import Testing
         #expect(Child.tail(of: path, bytes: 20) == "third line")
         #expect(Child.tail(of: path, bytes: 5) == "line")
         #expect(Child.tail(of: folder.path + "/none") == "")
-    }
-}
-
-/// A fresh folder that goes with the test.
-final class Folder: Sendable {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/openclaw-processes-XXXXXX".utf8CString)
-        path = unsafe template.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
-    }
-
-    deinit {
-        guard let items = unsafe opendir(path) else { return }
-        while let item = unsafe readdir(items) {
-            let name = unsafe withUnsafeBytes(of: &item.pointee.d_name) {
-                unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            unsafe unlink(path + "/" + name)
-        }
-        unsafe closedir(items)
-        unsafe rmdir(path)
     }
 }

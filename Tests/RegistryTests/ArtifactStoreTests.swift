@@ -1,6 +1,7 @@
 import Faults
 import Glibc
 import JSON
+import TestFolders
 import Testing
 
 @testable import Registry
@@ -143,17 +144,9 @@ import Testing
     }
 }
 
-/// A fresh folder that goes with the test.
-final class TestFolder: Sendable {
-    let path: String
+typealias TestFolder = TemporaryFolder
 
-    init() {
-        var template = Array("/tmp/openclaw-registry-XXXXXX".utf8CString)
-        path = unsafe template.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
-    }
-
-    deinit { Folder.remove(path) }
-
+extension TemporaryFolder {
     func write(_ name: String, _ text: String, mode: mode_t = 0o644) throws {
         let path = path + "/" + name
         try Folder.make(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))

@@ -10,6 +10,7 @@ import Sockets
 import Statistics
 import Synchronization
 import Telemetry
+import TestFolders
 import YAML
 
 @testable import Releases
@@ -17,7 +18,8 @@ import YAML
 /// A whole control plane without its API: real ledger, registry, routes and outcomes in a temporary folder, with traffic that
 /// follows the split as a gateway would send it.
 final class House: Sendable {
-    let directory: String
+    private let folder: TemporaryFolder
+    var directory: String { folder.path }
     let ledger: LedgerWriter
     let registry: RegistryService
     let routes: RouteService
@@ -27,8 +29,10 @@ final class House: Sendable {
     /// The share of the candidate's answers that are errors, by version.
     let errorRates: Mutex<[String: Double]>
 
-    static func open(_ directory: String? = nil, errorRates: [String: Double] = [:]) async throws -> House {
-        let directory = try directory ?? temporaryDirectory()
+    /// `after`: the next life of a house that was closed.
+    static func open(after earlier: House? = nil, errorRates: [String: Double] = [:]) async throws -> House {
+        let folder = earlier?.folder ?? TemporaryFolder()
+        let directory = folder.path
         let ledger = try await LedgerWriter.open(directory: directory)
         let registry = RegistryService(ledger: ledger, artifacts: ArtifactStore(directory: directory + "/artifacts"))
         try await registry.restore()
@@ -41,7 +45,7 @@ final class House: Sendable {
             outcomes: outcomes)
         resolve.releases.withLock { $0 = releases }
         try await releases.restore()
-        return House(directory, ledger, registry, routes, outcomes, releases, errorRates)
+        return House(folder, ledger, registry, routes, outcomes, releases, errorRates)
     }
 
     private final class Resolver: Sendable {
@@ -53,11 +57,12 @@ final class House: Sendable {
     }
 
     private init(
-        _ directory: String, _ ledger: LedgerWriter, _ registry: RegistryService, _ routes: RouteService, _ outcomes: OutcomeStore,
+        _ folder: TemporaryFolder, _ ledger: LedgerWriter, _ registry: RegistryService, _ routes: RouteService,
+        _ outcomes: OutcomeStore,
         _ releases: ReleaseService, _ errorRates: [String: Double]
     ) {
-        (self.directory, self.ledger, self.registry, self.routes, self.outcomes, self.releases) =
-            (directory, ledger, registry, routes, outcomes, releases)
+        (self.folder, self.ledger, self.registry, self.routes, self.outcomes, self.releases) =
+            (folder, ledger, registry, routes, outcomes, releases)
         self.errorRates = Mutex(errorRates)
     }
 
@@ -150,13 +155,6 @@ final class House: Sendable {
             try? await Task.sleep(for: .milliseconds(10))
         }
         return false
-    }
-
-    static func temporaryDirectory() throws -> String {
-        var template = Array("/tmp/openclaw-releases-XXXXXX".utf8CString)
-        let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) }
-        guard unsafe made != nil else { throw Fault(what: "no temporary directory", why: "mkdtemp", fix: "") }
-        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

@@ -149,7 +149,7 @@ struct `A conducted release` {
         _ = try await house.release(Self.pipeline("v12", hold: "300ms"))
         _ = try await house.wait(for: "fraud-model-v12") { $0["share"]?.numberValue ?? 0 > 0 }
         await house.close()
-        let next = try await House.open(house.directory)
+        let next = try await House.open(after: house)
         next.sendTraffic(on: "fraud")
         let status = try await next.wait(for: "fraud-model-v12", "promoted")
         #expect(status["state"] == "promoted", "\(status.prettyText)")

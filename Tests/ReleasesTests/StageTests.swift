@@ -7,6 +7,7 @@ import Processes
 import Registry
 import Routing
 import Synchronization
+import TestFolders
 import Testing
 
 @testable import Releases
@@ -237,7 +238,7 @@ struct `A stage` {
         #expect(before.count == 1)
         await house.close()
 
-        let next = try await House.open(house.directory)
+        let next = try await House.open(after: house)
         #expect(await next.releases.url(serving: VersionID(model: "fraud-model", version: "v12")) == url)
         #expect(next.processes(of: "fraud-model-v12") == before)
         // It is the stable version's server: killed, it is started again, where it was.

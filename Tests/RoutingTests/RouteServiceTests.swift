@@ -4,6 +4,7 @@ import Ledger
 import Routing
 import Statistics
 import Synchronization
+import TestFolders
 import Testing
 
 /// A route service on a ledger of its own, and what it published.

@@ -3,43 +3,14 @@ import Glibc
 import JSON
 import Routing
 import Statistics
+import TestFolders
 import Testing
 
-/// A fresh folder that is removed at the end.
-final class Folder {
-    let path: String
-    init() {
-        var template = Array("/tmp/openclaw-routing-XXXXXX".utf8CString)
-        path = unsafe template.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
-    }
-    deinit {
-        // Flat: tests make no folder inside.
-        if let folder = unsafe opendir(path) {
-            while let entry = unsafe readdir(folder) {
-                let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-                    unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-                }
-                if name != ".", name != ".." { _ = unsafe unlink("\(path)/\(name)") }
-            }
-            unsafe closedir(folder)
-        }
-        _ = unsafe rmdir(path)
-    }
-}
+typealias Folder = TemporaryFolder
 
-func bytes(of path: String) -> [UInt8] {
-    let file = unsafe fopen(path, "r")!
-    defer { unsafe fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 20)
-    let count = unsafe bytes.withUnsafeMutableBytes { unsafe fread($0.baseAddress!, 1, $0.count, file) }
-    return Array(bytes[..<count])
-}
+func bytes(of path: String) -> [UInt8] { TemporaryFolder.bytes(of: path) }
 
-func write(_ bytes: [UInt8], to path: String) {
-    let file = unsafe fopen(path, "w")!
-    defer { unsafe fclose(file) }
-    _ = unsafe bytes.withUnsafeBytes { unsafe fwrite($0.baseAddress, 1, $0.count, file) }
-}
+func write(_ bytes: [UInt8], to path: String) { TemporaryFolder.write(bytes, to: path) }
 
 struct RoutingTableTests {
     static func table(position: Int64) -> RoutingTable {

@@ -1,6 +1,7 @@
 import Faults
 import Glibc
 import SQL
+import TestFolders
 import Testing
 
 func bytes(of path: String) -> [UInt8] {

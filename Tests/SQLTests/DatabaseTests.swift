@@ -2,22 +2,10 @@ import Faults
 import Glibc
 import SQL
 import Synchronization
+import TestFolders
 import Testing
 
-/// A fresh folder, removed at the end.
-struct Folder: ~Copyable {
-    let path: String
-    init() {
-        var template = Array("/tmp/openclaw-sql-XXXXXX".utf8CString)
-        path = unsafe template.withUnsafeMutableBufferPointer { unsafe String(cString: mkdtemp($0.baseAddress!)) }
-    }
-    deinit {
-        for name in ["a.db", "a.db-wal", "a.db-shm", "a.db.lock", "copy.db", "copy.db-wal", "copy.db-shm"] {
-            unsafe unlink("\(path)/\(name)")
-        }
-        unsafe rmdir(path)
-    }
-}
+typealias Folder = TemporaryFolder
 
 let plain = [Migration("pairs", "CREATE TABLE pair (key TEXT PRIMARY KEY, value)")]
 

@@ -25,9 +25,7 @@ struct `A conductor that is killed` {
             #expect(outcome == expected, "\(place)")
             let repeated = killed.world.state.withLock { $0.performed.filter { $0.value > 1 } }
             #expect(repeated.isEmpty, "\(place)")
-            remove(killed.directory)
         }
-        remove(calm.directory)
     }
 
     @Test func `has no boundary that no run reaches`() async throws {
@@ -37,13 +35,5 @@ struct `A conductor that is killed` {
         let all = Set(ReleaseBoundary.allNames + LedgerBoundary.allNames)
         #expect(all.subtracting(reached) == [], "never reached")
         #expect(reached.subtracting(all) == [], "not in the lists")
-        remove(run.directory)
-    }
-
-    private func remove(_ directory: String) {
-        for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "ledger.key", "ledger.vkey"] {
-            _ = unsafe unlink("\(directory)/\(file)")
-        }
-        _ = unsafe rmdir(directory)
     }
 }

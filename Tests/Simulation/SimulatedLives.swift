@@ -5,6 +5,7 @@ import Ledger
 import Registry
 import Synchronization
 import Telemetry
+import TestFolders
 
 @testable import Releases
 
@@ -38,7 +39,7 @@ struct SimulatedLives {
 
     let world: SimulatedWorld
     let plan: ReleasePlan
-    let directory: String
+    let folder: TemporaryFolder
     let reaper: Reaper
     /// A person rolls the release back after its promotion has settled.
     let rollsBackByHand: Bool
@@ -48,7 +49,7 @@ struct SimulatedLives {
         for life in 1...8 {
             if let outcome = try await live() { return (outcome, life) }
         }
-        throw Fault(what: "the release never ended", why: "eight lives were not enough", fix: "look at \(directory)")
+        throw Fault(what: "the release never ended", why: "eight lives were not enough", fix: "look at \(folder.path)")
     }
 
     /// One life. Nil when it was cut short.
@@ -57,7 +58,7 @@ struct SimulatedLives {
         settings.boundaries = reaper.boundaries
         settings.clock = { [world] in world.state.withLock { $0.now } }
         settings.checkpointEntries = 7
-        let ledger = try await LedgerWriter.open(directory: directory, settings: settings)
+        let ledger = try await LedgerWriter.open(directory: folder.path, settings: settings)
         var replay = ReleaseReplay()
         for entry in try await ledger.reader.entries(kind: "release", name: plan.name) { try replay.fold(entry) }
         let conductor = ReleaseConductor(
@@ -140,14 +141,7 @@ struct SimulatedLives {
 
     static func fresh(seed: UInt64, isBad: Bool, killAt: Int?) throws -> SimulatedLives {
         SimulatedLives(
-            world: SimulatedWorld(seed: seed, isBad: isBad), plan: try plan(), directory: try temporaryDirectory(),
+            world: SimulatedWorld(seed: seed, isBad: isBad), plan: try plan(), folder: TemporaryFolder(),
             reaper: Reaper(killAt: killAt), rollsBackByHand: !isBad)
-    }
-
-    private static func temporaryDirectory() throws -> String {
-        var template = Array("/tmp/openclaw-simulation-XXXXXX".utf8CString)
-        let made = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress!) }
-        guard unsafe made != nil else { throw Fault(what: "no temporary directory", why: "mkdtemp", fix: "") }
-        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

@@ -30,7 +30,7 @@ public final class RawClient: @unchecked Sendable {
     /// Takes over a connected socket; `recorder` sees every byte that arrives.
     public init(descriptor: Int32, recorder: (@Sendable ([UInt8]) -> Void)? = nil) {
         (self.descriptor, self.recorder) = (descriptor, recorder)
-        var limit = timeval(tv_sec: 20, tv_usec: 0)
+        var limit = timeval(tv_sec: 120, tv_usec: 0)
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var yes: Int32 = 1

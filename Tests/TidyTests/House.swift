@@ -13,6 +13,11 @@ struct House {
 
     static let root = String(#filePath.dropLast("/Tests/TidyTests/House.swift".count))
 
+    /// What the toolchain needs to be found and to find its own.
+    static var toolchain: [String: String] {
+        ProcessInfo.processInfo.environment.filter { ["PATH", "HOME", "TMPDIR"].contains($0.key) }
+    }
+
     private static let skipped: Set<String> = [
         ".git", ".build", ".venv", ".demo", ".bench", "__pycache__", "shared", "node_modules",
     ]

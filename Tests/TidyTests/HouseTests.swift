@@ -1,4 +1,5 @@
 import Processes
+import TestFolders
 import Testing
 
 /// The house rules, checked on this repository. HouseRulesTests shows that each check can fail.
@@ -57,12 +58,12 @@ import Testing
     }
 
     @Test func `swift format has nothing to say`() async throws {
-        let folder = Scratch()
+        let folder = TemporaryFolder()
         let plan = ChildPlan(
             arguments: ["swift", "format", "lint", "--strict", "-p", "-r", "Package.swift", "Sources", "Tests"],
             directory: House.root,
-            environment: Scratch.environment, outputPath: folder.path + "/output")
-        let status = try await Child.start(plan).wait(limit: .seconds(240))
+            environment: House.toolchain, outputPath: folder.path + "/output")
+        let status = try await Child.start(plan).wait(limit: .seconds(1_200))
         #expect(status == .exited(code: 0), "\(Child.tail(of: folder.path + "/output"))")
     }
 }
