@@ -51,8 +51,9 @@ let groundFloor: [Target] = [
 let house: [Target] = [
     module("Ledger", ["COpenSSL", "Faults", "JSON", "SQL", "Telemetry"]),
     module("Registry", ["Faults", "JSON", "Ledger", "YAML"]),
-    module("Routing", ["Faults", "JSON", "Ledger", "Telemetry", "YAML"]),
+    module("Routing", ["Faults", "JSON", "Ledger", "Registry", "Telemetry", "YAML"]),
     module("Outcomes", ["Faults", "JSON", "Routing", "SQL", "Telemetry"]),
+    module("Providers", ["Faults", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "YAML"]),
     module(
         "Releases",
         ["Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
@@ -103,9 +104,10 @@ let rooms: [Target] = [
     tests("StatisticsTests", ["JSON", "Statistics"]),
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry", "TestFolders"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "TestFolders", "YAML"]),
-    tests("RoutingTests", ["Faults", "JSON", "Ledger", "Routing", "Statistics", "TestFolders", "YAML"]),
+    tests("RoutingTests", ["Faults", "JSON", "Ledger", "Registry", "Routing", "Statistics", "TestFolders", "YAML"]),
     tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders"]),
     tests("GatesTests", ["Faults", "JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry", "YAML"]),
+    tests("ProvidersTests", ["Faults", "JSON", "Ledger", "Providers", "Routing", "Sockets", "Statistics", "TestFolders", "YAML"]),
     tests(
         "ReleasesTests",
         [

@@ -11,6 +11,9 @@ public struct Route: Equatable, Sendable, Codable {
     public var split: TrafficSplit
     /// Asked before the base split, in the order of their numbers.
     public var experiments: [RouteExperiment] = []
+    /// Set where the gateway reads and rewrites what it passes on.
+    public var api: RouteAPI?
+    public var budgets: [Budget]?
 
     public init(
         id: RouteID, name: String, match: RouteMatch, unit: UnitSource, variants: [Variant], timeouts: RouteTimeouts,
@@ -40,7 +43,7 @@ public struct Route: Equatable, Sendable, Codable {
 }
 
 extension Route {
-    private enum Key: String, CodingKey { case id, name, match, unit, variants, timeouts, split, experiments }
+    private enum Key: String, CodingKey { case id, name, match, unit, variants, timeouts, split, experiments, api, budgets }
 
     /// A route without experiments is written as it was before there were any, and what was written then is read.
     public init(from decoder: any Decoder) throws {
@@ -53,6 +56,8 @@ extension Route {
             timeouts: try container.decode(RouteTimeouts.self, forKey: .timeouts),
             split: try container.decode(TrafficSplit.self, forKey: .split),
             experiments: try container.decodeIfPresent([RouteExperiment].self, forKey: .experiments) ?? [])
+        api = try container.decodeIfPresent(RouteAPI.self, forKey: .api)
+        budgets = try container.decodeIfPresent([Budget].self, forKey: .budgets)
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -65,6 +70,8 @@ extension Route {
         try container.encode(timeouts, forKey: .timeouts)
         try container.encode(split, forKey: .split)
         if !experiments.isEmpty { try container.encode(experiments, forKey: .experiments) }
+        try container.encodeIfPresent(api, forKey: .api)
+        try container.encodeIfPresent(budgets, forKey: .budgets)
     }
 }
 
@@ -105,6 +112,10 @@ public struct Variant: Equatable, Sendable, Codable {
     public var experiment: String?
     /// What remote evaluation answers with; nil for the variant's name.
     public var value: JSONValue?
+    /// What a chat request is made of, on a route with `api: openai`.
+    public var prompt: PromptBinding?
+    /// Who is asked, in the order of trying; `url` is the first one's. Nil where the variant's url says it all.
+    public var providers: [ProviderBinding]?
 
     public init(
         id: VariantID, name: String, url: String, version: String? = nil, rewrite: Rewrite? = nil, experiment: String? = nil,

@@ -6,17 +6,17 @@ extension RouteService {
     /// Applies a `route:` resource. The content as last applied changes nothing; shares that a release or `set` moved since
     /// are not undone by applying the same content again. A new content under a claim is refused (`.conflict`, names the owner).
     public func apply(_ spec: RouteSpec, by: String) async throws(Fault) -> Outcome {
-        var urls: [String: String] = [:]
+        var places: [String: VariantPlace] = [:]
         if recordIfAny(of: spec.name)?.applied != spec {
             for variant in spec.variants {
-                urls[variant.name] = try await url(of: variant, on: spec.name)
+                places[variant.name] = try await place(of: variant, on: spec.name, provider: spec.provider)
             }
         }
         return try await change(spec.name, "route.applied", asked: JSONValue(encoding: spec), by: by) { now throws(Fault) in
             if let now, now.applied == spec { return now }
             try refuseSameMatch(spec)
-            guard var next = now else { return RouteRecord(spec, id: try newRouteID(), urls: urls) }
-            try next.apply(spec, urls: urls)
+            guard var next = now else { return RouteRecord(spec, id: try newRouteID(), places: places) }
+            try next.apply(spec, places: places)
             return next
         }
     }
@@ -56,10 +56,10 @@ extension RouteService {
     public func put(_ variant: RouteSpec.VariantSpec, on route: String, owner: String, fence: Position) async throws(Fault)
         -> Variant
     {
-        let url = try await url(of: variant, on: route)
+        let place = try await place(of: variant, on: route, provider: recordIfAny(of: route)?.applied.provider)
         _ = try await change(route, "route.variant_put", asked: JSONValue(encoding: variant), by: owner) { _ throws(Fault) in
             var next = try record(of: route)
-            if try next.admit(owner, fence: fence) { try next.put(variant, url: url) }
+            if try next.admit(owner, fence: fence) { try next.put(variant, at: place) }
             return next
         }
         guard let put = try record(of: route).route.variant(named: variant.name) else {

@@ -21,28 +21,30 @@ struct RouteRecord: Equatable, Sendable, Codable {
     /// The highest number that an experiment on this route was given.
     var experimentNumber: UInt16 = 0
 
-    /// A new route. `urls` has an address for every variant of the spec.
-    init(_ spec: RouteSpec, id: RouteID, urls: [String: String]) {
+    /// A new route. `places` has one for every variant of the spec.
+    init(_ spec: RouteSpec, id: RouteID, places: [String: VariantPlace]) {
         var variants: [Variant] = []
         for (number, variant) in spec.variants.enumerated() {
-            variants.append(Variant(variant, id: VariantID(UInt8(number)), url: urls[variant.name] ?? ""))
+            variants.append(Variant(variant, id: VariantID(UInt8(number)), at: places[variant.name] ?? VariantPlace()))
         }
         let shares = Dictionary(uniqueKeysWithValues: zip(variants.map(\.id), spec.variants.map(\.basisPoints)))
         route = Route(
             id: id, name: spec.name, match: spec.match, unit: spec.unit, variants: variants, timeouts: spec.timeouts,
             split: TrafficSplit(route: spec.name, shares: shares))
+        (route.api, route.budgets) = (spec.api, spec.budgets)
         applied = spec
     }
 
     /// A new content of the resource. Shares move only where the file's own shares changed: what a release or `route set`
     /// moved since is not undone by an edit of something else.
-    mutating func apply(_ spec: RouteSpec, urls: [String: String]) throws(Fault) {
+    mutating func apply(_ spec: RouteSpec, places: [String: VariantPlace]) throws(Fault) {
         try refuseOtherOwner(than: nil, "apply a new content to it")
         let dropped = applied.variants.map(\.name).filter { spec.shares[$0] == nil }
-        for variant in spec.variants { try put(variant, url: urls[variant.name] ?? "") }
+        for variant in spec.variants { try put(variant, at: places[variant.name] ?? VariantPlace()) }
         if spec.shares.filter({ $0.value > 0 }) != applied.shares.filter({ $0.value > 0 }) { try move(to: spec.shares) }
         for name in dropped { try remove(name) }
         (route.match, route.unit, route.timeouts) = (spec.match, spec.unit, spec.timeouts)
+        (route.api, route.budgets) = (spec.api, spec.budgets)
         applied = spec
     }
 
@@ -59,13 +61,13 @@ struct RouteRecord: Equatable, Sendable, Codable {
     }
 
     /// Adds a variant with share 0, or updates one and leaves its share.
-    mutating func put(_ spec: RouteSpec.VariantSpec, url: String) throws(Fault) {
+    mutating func put(_ spec: RouteSpec.VariantSpec, at place: VariantPlace) throws(Fault) {
         if let index = route.variants.firstIndex(where: { $0.name == spec.name && $0.experiment == nil }) {
-            route.variants[index] = Variant(spec, id: route.variants[index].id, url: url)
+            route.variants[index] = Variant(spec, id: route.variants[index].id, at: place)
             return
         }
         try refuseFullBase()
-        route.variants.append(Variant(spec, id: takeNumber(for: spec.name), url: url))
+        route.variants.append(Variant(spec, id: takeNumber(for: spec.name), at: place))
     }
 
     func refuseFullBase() throws(Fault) {
@@ -192,8 +194,9 @@ extension RouteRecord {
 }
 
 extension Variant {
-    init(_ spec: RouteSpec.VariantSpec, id: VariantID, url: String) {
-        self.init(id: id, name: spec.name, url: url, version: spec.version, rewrite: spec.rewrite, value: spec.value)
+    init(_ spec: RouteSpec.VariantSpec, id: VariantID, at place: VariantPlace) {
+        self.init(id: id, name: spec.name, url: place.url, version: spec.version, rewrite: spec.rewrite, value: spec.value)
+        (prompt, providers) = (place.prompt, place.providers)
     }
 }
 

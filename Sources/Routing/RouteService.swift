@@ -23,6 +23,7 @@ public actor RouteService {
     let resolve: Resolve
     /// Where the units of experiments that keep them are.
     let sticky: StickyFolder?
+    let models: ModelSources
     private let publish: Publish
 
     private struct Known {
@@ -37,9 +38,10 @@ public actor RouteService {
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     public init(
-        ledger: LedgerWriter, sticky: StickyFolder? = nil, resolve: @escaping Resolve, publish: @escaping Publish
+        ledger: LedgerWriter, sticky: StickyFolder? = nil, resolve: @escaping Resolve, models: ModelSources = .none,
+        publish: @escaping Publish
     ) {
-        (self.ledger, self.sticky, self.resolve, self.publish) = (ledger, sticky, resolve, publish)
+        (self.ledger, self.sticky, self.resolve, self.models, self.publish) = (ledger, sticky, resolve, models, publish)
     }
 
     /// Replays the ledger and publishes the table.
@@ -50,6 +52,7 @@ public actor RouteService {
         for version in Set(known.values.flatMap { $0.record.route.variants.compactMap(\.version) }).sorted() {
             if let url = await resolve(version) { try await serve(version, at: url) }
         }
+        try await rebind { _ in true }
         try await publishNews(always: true)
     }
 
@@ -92,7 +95,7 @@ public actor RouteService {
         return outcome
     }
 
-    private func recordChange(
+    func recordChange(
         _ name: String, _ kind: String, asked: JSONValue, by: String, decide: (RouteRecord?) throws(Fault) -> RouteRecord
     ) async throws(Fault) -> Outcome {
         let resource = ResourceID("route", name)
@@ -177,6 +180,14 @@ public actor RouteService {
     }
 
     // MARK: Turns
+
+    /// One change of several routes, published together.
+    func inTurn(_ change: () async throws(Fault) -> Void) async throws(Fault) {
+        try await takeTurn()
+        defer { endTurn() }
+        try await change()
+        try await publishNews()
+    }
 
     private func takeTurn() async throws(Fault) {
         if !isBusy {

@@ -13,13 +13,17 @@ public struct RouteSpec: Equatable, Sendable, Codable {
         public var rewrite: Rewrite?
         /// What remote evaluation answers with.
         public var value: JSONValue?
+        /// `support@v3`, on a route with `api: openai`.
+        public var prompt: String?
+        /// In the order of trying; the prompt's, or the route's, where it is nil.
+        public var provider: [String]?
 
         public init(
             name: String, url: String? = nil, version: String? = nil, basisPoints: Int = 0, rewrite: Rewrite? = nil,
-            value: JSONValue? = nil
+            value: JSONValue? = nil, prompt: String? = nil, provider: [String]? = nil
         ) {
             (self.name, self.url, self.version, self.basisPoints, self.rewrite) = (name, url, version, basisPoints, rewrite)
-            self.value = value
+            (self.value, self.prompt, self.provider) = (value, prompt, provider)
         }
     }
     public var name: String
@@ -27,6 +31,9 @@ public struct RouteSpec: Equatable, Sendable, Codable {
     public var unit: UnitSource
     public var variants: [VariantSpec]
     public var timeouts: RouteTimeouts
+    public var api: RouteAPI?
+    public var provider: [String]?
+    public var budgets: [Budget]?
 
     public static let variantsMax = 64
 
@@ -37,13 +44,34 @@ public struct RouteSpec: Equatable, Sendable, Codable {
     /// Reads the value of a `route:` key.
     public init(_ node: YAMLNode) throws(Fault) {
         let file = try node.mapping("a route")
-        try file.refuseUnknown(known: ["name", "match", "unit", "variants", "timeouts"])
+        try file.refuseUnknown(known: [
+            "name", "match", "unit", "variants", "timeouts", "api", "provider", "budget", "token_budget",
+        ])
         name = try RouteSpec.name(try file.required("name"), of: "a route")
         match = try RouteMatch(try file.required("match"))
         unit = try UnitSource(try file.required("unit"))
         variants = try RouteSpec.variants(try file.required("variants"))
         timeouts = RouteTimeouts()
         if let node = file["timeouts"] { timeouts = try RouteTimeouts(node) }
+        if let node = file["api"] { api = try RouteAPI(node) }
+        if let node = file["provider"] { provider = try RouteSpec.providers(node) }
+        var budgets: [Budget] = []
+        if let node = file["budget"] { budgets.append(try Budget(.route, node)) }
+        if let node = file["token_budget"] { budgets.append(try Budget(.token, node)) }
+        if !budgets.isEmpty { self.budgets = budgets }
+        try refuseModelsWithoutAPI(node)
+    }
+
+    /// Prompts, providers and budgets mean something only where the gateway reads what it passes on.
+    private func refuseModelsWithoutAPI(_ node: YAMLNode) throws(Fault) {
+        guard api == nil else { return }
+        let needs = provider != nil ? "a provider" : budgets != nil ? "a budget" : nil
+        let variant = variants.first { $0.prompt != nil || $0.provider != nil }
+        guard let what = needs ?? variant.map({ "variant '\($0.name)' with a prompt or provider" }) else { return }
+        throw node.fault(
+            "route '\(name)' has \(what), and does not say what its requests are",
+            why: "prompts are put into requests of OpenAI's API, and costs are counted there", fix: "add `api: openai` to the route"
+        )
     }
 
     /// Basis points by name, as the file says.
@@ -55,7 +83,7 @@ public struct RouteSpec: Equatable, Sendable, Codable {
         return UpstreamURL.isName(text[...])
     }
 
-    private static func name(_ node: YAMLNode, of what: String) throws(Fault) -> String {
+    static func name(_ node: YAMLNode, of what: String) throws(Fault) -> String {
         let text = try node.string()
         guard isName(text) else { throw badName(text, of: what, at: node) }
         return text
@@ -93,15 +121,27 @@ public struct RouteSpec: Equatable, Sendable, Codable {
 extension RouteSpec.VariantSpec {
     fileprivate init(_ name: String, _ node: YAMLNode, alone: Bool) throws(Fault) {
         let file = try node.mapping("variant '\(name)'")
-        try file.refuseUnknown(known: ["url", "version", "share", "rewrite"])
+        try file.refuseUnknown(known: ["url", "version", "share", "rewrite", "prompt", "provider"])
         self.init(name: name)
+        if let node = file["prompt"] { prompt = try RouteSpec.version(node) }
+        if let node = file["provider"] { provider = try RouteSpec.providers(node) }
         switch (file["url"], file["version"]) {
-        case (let node?, nil): url = try RouteSpec.url(node)
-        case (nil, let node?): version = try RouteSpec.version(node)
-        case (nil, nil), (_?, _?):
+        case (let node?, nil) where provider == nil: url = try RouteSpec.url(node)
+        case (nil, let node?) where prompt == nil && provider == nil: version = try RouteSpec.version(node)
+        case (nil, nil) where prompt != nil || provider != nil: break
+        case (nil, nil):
+            throw node.fault(
+                "variant '\(name)' must have `url`, `version`, `prompt` or `provider`", why: "it says where requests are sent",
+                fix: "write `url: \"http://127.0.0.1:9001/\"`, or `version: model@v1` for a version that is registered")
+        case (_?, _?) where prompt == nil && provider == nil:
             throw node.fault(
                 "variant '\(name)' must have `url` or `version`, one of them", why: "it says where requests are sent",
-                fix: "write `url: \"http://127.0.0.1:9001/\"`, or `version: model@v1` for a version that is registered")
+                fix: "remove one of them")
+        default:
+            throw node.fault(
+                "variant '\(name)' says twice where requests are sent",
+                why: "a provider has its own url, and a version of a model is no server for prompts",
+                fix: "keep `prompt` with `provider` or with `url`")
         }
         switch file["share"] {
         case let node?: basisPoints = try Share.basisPoints(node)

@@ -2,7 +2,11 @@ import JSON
 
 /// What became of each line between two texts: the fewest lines taken away and added.
 enum LineDiff {
-    enum Change: String { case kept = " ", removed = "-", added = "+" }
+    enum Change: String {
+        case kept = " "
+        case removed = "-"
+        case added = "+"
+    }
     struct Line: Equatable {
         let change: Change
         let text: String

@@ -11,12 +11,12 @@ extension RouteService {
         -> RouteExperiment
     {
         try spec.check()
-        var urls: [String: (url: String, version: String?)] = [:]
-        for arm in spec.variants { urls[arm.name] = try await place(of: arm, on: route) }
+        var places: [String: VariantPlace] = [:]
+        for arm in spec.variants { places[arm.name] = try await place(of: arm, on: route) }
         _ = try await change(route, "route.experiment_attached", asked: JSONValue(encoding: spec), by: owner) { _ throws(Fault) in
             var next = try record(of: route)
             try refuseSameExperiment(spec.name, besides: route)
-            try next.attach(spec, number: try newExperimentNumber(), urls: urls, owner: owner, fence: fence)
+            try next.attach(spec, number: try newExperimentNumber(), places: places, owner: owner, fence: fence)
             return next
         }
         guard let attached = try record(of: route).route.experiment(named: spec.name) else {
@@ -120,13 +120,12 @@ extension RouteService {
     // MARK: What a change needs to know
 
     /// Where a variant's requests go: its own url or version, else where most of the route's own traffic goes.
-    private func place(of arm: RouteSpec.VariantSpec, on route: String) async throws(Fault) -> (url: String, version: String?) {
-        if arm.url != nil || arm.version != nil { return (try await url(of: arm, on: route), arm.version) }
-        let now = try record(of: route).route
+    private func place(of arm: RouteSpec.VariantSpec, on route: String) async throws(Fault) -> VariantPlace {
+        let (now, applied) = (try record(of: route).route, try record(of: route).applied)
         let shares = now.split.shares
         let base = now.baseVariants.max { (shares[$0.id] ?? 0, $1.id) < (shares[$1.id] ?? 0, $0.id) }
         guard let base else { throw try record(of: route).nothingToAnswer(arm.name) }
-        return (base.url, base.version)
+        return try await place(of: arm, on: route, provider: applied.provider, base: base)
     }
 
     private func refuseSameExperiment(_ name: String, besides route: String) throws(Fault) {

@@ -13,9 +13,9 @@ struct ExperimentClaim: Equatable, Sendable, Codable {
 extension RouteRecord {
     static let experimentClaimsMax = 64
 
-    /// Puts an experiment over the route's base split. `urls` has an address for every variant of it.
+    /// Puts an experiment over the route's base split. `places` has one for every variant of it.
     mutating func attach(
-        _ spec: RouteExperimentSpec, number: UInt16, urls: [String: (url: String, version: String?)], owner: String,
+        _ spec: RouteExperimentSpec, number: UInt16, places: [String: VariantPlace], owner: String,
         fence: Position
     ) throws(Fault) {
         if try isAttached(spec, owner: owner, fence: fence) { return }
@@ -35,7 +35,7 @@ extension RouteRecord {
         var shares: [VariantID: Int] = [:]
         for arm in spec.variants {
             let id = takeNumber(for: RouteRecord.retiredName(arm.name, of: spec.name))
-            route.variants.append(Variant(arm, id: id, at: urls[arm.name], of: spec.name))
+            route.variants.append(Variant(arm, id: id, at: places[arm.name] ?? VariantPlace(), of: spec.name))
             arms.append(id)
             shares[id] = arm.basisPoints
         }
@@ -85,7 +85,7 @@ extension RouteRecord {
 
     /// Adds a variant with share 0 to a running experiment, or updates one and leaves its share.
     mutating func put(
-        arm: RouteSpec.VariantSpec, at place: (url: String, version: String?), to name: String, owner: String, fence: Position
+        arm: RouteSpec.VariantSpec, at place: VariantPlace, to name: String, owner: String, fence: Position
     ) throws(Fault) {
         guard let index = try admit(experiment: name, owner, fence: fence) else { return }
         if let known = route.variants.firstIndex(where: { $0.name == arm.name && $0.experiment == name }) {
@@ -231,9 +231,9 @@ extension RouteRecord {
 
 extension Variant {
     fileprivate init(
-        _ spec: RouteSpec.VariantSpec, id: VariantID, at place: (url: String, version: String?)?, of experiment: String
+        _ spec: RouteSpec.VariantSpec, id: VariantID, at place: VariantPlace, of experiment: String
     ) {
-        self.init(spec, id: id, url: place?.url ?? "")
-        (version, self.experiment) = (place?.version, experiment)
+        self.init(spec, id: id, at: place)
+        (version, self.experiment) = (place.version, experiment)
     }
 }
