@@ -69,7 +69,8 @@ let house: [Target] = [
     module(
         "ControlPlane",
         [
-            "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Sockets",
+            "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Providers", "Registry", "Releases", "Routing", "SQL",
+            "Sockets",
             "Telemetry", "YAML",
         ]
     ),

@@ -10,6 +10,7 @@ public enum OpenClaw {
         RouteApply.command, RouteList.command, RouteShow.command, RouteSet.command, RouteExplain.command,
         ModelApply.command, ModelList.command, ModelShow.command,
         PromptAdd.command, PromptApply.command, PromptList.command, PromptShow.command, PromptDiff.command, PromptRender.command,
+        ProviderApply.command, ProviderList.command, ProviderShow.command,
         VersionList.command, VersionShow.command,
         TrainSimulate.command,
         AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
@@ -21,6 +22,7 @@ public enum OpenClaw {
     static let nouns = [
         ("release", "Conduct a version to live users, and take it back"), ("route", "Where live traffic goes"),
         ("model", "What can be released"), ("prompt", "What a language model is told"),
+        ("provider", "Who answers for language models"),
         ("version", "Immutable states of models, and the version of this program"),
         ("train", "Where and how training jobs run"),
         ("token", "Who may do what"), ("audit", "What was decided, and its proof"),

@@ -2,6 +2,7 @@ import Faults
 import Gateway
 import Ledger
 import Outcomes
+import Providers
 import Registry
 import Releases
 import Routing
@@ -10,6 +11,7 @@ import Routing
 struct Services: Sendable {
     let ledger: LedgerWriter
     let registry: RegistryService
+    let providers: ProviderService
     let routes: RouteService
     let outcomes: OutcomeStore
     let releases: ReleaseService

@@ -2,6 +2,7 @@ import Faults
 import Gateway
 import Ledger
 import Outcomes
+import Providers
 import Registry
 import Releases
 import Routing
@@ -15,13 +16,15 @@ enum Wiring {
         let registry = RegistryService(ledger: ledger, artifacts: ArtifactStore(directory: home.artifacts))
         // A route asks where a version is served, and releases, who know it, stand above routes.
         let serving = Serving()
+        let providers = ProviderService(ledger: ledger)
         let routes = RouteService(
-            ledger: ledger, resolve: { version in await serving.url(of: version) },
+            ledger: ledger, resolve: { version in await serving.url(of: version) }, models: sources(registry, providers),
             publish: { table throws(Fault) in try await publisher.publish(table) })
         do throws(Fault) {
             let tokens = TokenService(ledger: ledger)
             try await tokens.restore()
             try await registry.restore()
+            try await providers.restore()
             try await routes.restore()
             try await publisher.check(restored: await routes.table())
             let outcomes = try await OutcomeStore.open(directory: home.outcomes, settings: .init())
@@ -30,11 +33,23 @@ enum Wiring {
             serving.connect(releases)
             try await releases.restore()
             return Services(
-                ledger: ledger, registry: registry, routes: routes, outcomes: outcomes, releases: releases, tokens: tokens)
+                ledger: ledger, registry: registry, providers: providers, routes: routes, outcomes: outcomes, releases: releases,
+                tokens: tokens)
         } catch {
             await ledger.close()
             throw error
         }
+    }
+
+    /// A route carries what its prompts and providers say.
+    private static func sources(_ registry: RegistryService, _ providers: ProviderService) -> ModelSources {
+        ModelSources(
+            prompt: { id in
+                guard let version = VersionID(id), let prompt = await registry.prompt(version.model) else { return nil }
+                return prompt.versions[version.version].map { PromptBinding(id: id, template: $0) }
+            },
+            provider: { name in await providers.provider(name)?.binding },
+            fallbacks: { name in await providers.provider(name)?.fallback ?? [] })
     }
 
     /// Knows who serves a version once releases are there.

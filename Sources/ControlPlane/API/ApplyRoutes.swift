@@ -51,8 +51,8 @@ enum ApplyRoutes {
     private static func checkScope(of call: Call, for resources: [Resource]) throws(Fault) {
         guard let caller = call.caller, !caller.may(.admin), resources.contains(where: \.actsAsDaemon) else { return }
         throw Fault(
-            .forbidden, what: "Token '\(caller.token)' may not apply this model.",
-            why: "It declares commands or files that the daemon runs and reads as its own user; that needs scope admin.",
+            .forbidden, what: "Token '\(caller.token)' may not apply this resource.",
+            why: "It declares commands, files or keys that the daemon runs and reads as its own user; that needs scope admin.",
             fix: "Apply it with an admin token.")
     }
 }

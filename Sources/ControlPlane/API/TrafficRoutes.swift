@@ -49,6 +49,8 @@ enum TrafficRoutes {
     private static let route = Schema.object([
         "name": .string("Its name"), "match": .any("Which requests it takes"), "unit": .string("Who is assigned"),
         "owner": Schema.string("The release that moves it now").orNull, "timeouts": .any("Milliseconds"),
+        "api": Schema.string("What its requests are, where the gateway reads them").orNull,
+        "budgets": .array(of: .string("How much may be spent, and in which time")),
         "variants": .array(
             of: .object(
                 [
@@ -56,6 +58,8 @@ enum TrafficRoutes {
                 ],
                 optional: [
                     "version": Schema.string("The registered version").orNull, "rewrite": .any("What is changed in a request"),
+                    "prompt": Schema.string("PROMPT@VERSION that requests are made of").orNull,
+                    "providers": .array(of: .string("Who is asked, in the order of trying")),
                 ])),
     ])
 
@@ -73,6 +77,8 @@ enum TrafficRoutes {
                 "connect_ms": .integer(route.timeouts.connect), "first_byte_ms": .integer(route.timeouts.firstByte),
                 "idle_ms": .integer(route.timeouts.idle),
             ],
+            "api": route.api.map { .string($0.rawValue) } ?? .null,
+            "budgets": .array((route.budgets ?? []).map { .string($0.scope == .token ? "\($0.text), each token" : $0.text) }),
             "variants": .array(
                 route.variants.map { variant in
                     [
@@ -80,6 +86,8 @@ enum TrafficRoutes {
                         "share": .number(Double(shares[variant.id] ?? 0) / 10_000),
                         "version": variant.version.map(JSONValue.string) ?? .null,
                         "rewrite": variant.rewrite.map { JSONValue(encoding: $0) } ?? .null,
+                        "prompt": variant.prompt.map { .string($0.id) } ?? .null,
+                        "providers": .array((variant.providers ?? []).map { .string($0.name) }),
                     ]
                 }),
         ]

@@ -1,5 +1,6 @@
 import Faults
 import JSON
+import Providers
 import Registry
 import Releases
 import Routing
@@ -47,6 +48,10 @@ struct Applier: Sendable {
         case .prompt(let prompt):
             let outcome = try await services.registry.apply(prompt, by: by)
             return Applied(kind: "prompt", name: prompt.name, outcome: outcome.rawValue)
+        case .provider(let provider):
+            let outcome = try await services.providers.apply(provider, by: by)
+            if outcome == .changed { try await services.routes.refresh(provider: provider.name) }
+            return Applied(kind: "provider", name: provider.name, outcome: outcome.rawValue)
         case .route(let spec):
             let outcome = try await services.routes.apply(spec, by: by)
             return Applied(kind: "route", name: spec.name, outcome: outcome.rawValue)

@@ -1,5 +1,6 @@
 public import Faults
 import JSON
+import Providers
 import Registry
 import Releases
 import Routing
@@ -9,16 +10,18 @@ import YAML
 enum Resource: Sendable {
     case model(Model)
     case prompt(Prompt)
+    case provider(Provider)
     case route(RouteSpec)
     /// Read for its mistakes already; the service reads it again against what is there.
     case release(YAMLNode)
 
-    static let kinds = ["model", "prompt", "route", "release_pipeline"]
+    static let kinds = ["model", "prompt", "provider", "route", "release_pipeline"]
 
     var kind: String {
         switch self {
         case .model: "model"
         case .prompt: "prompt"
+        case .provider: "provider"
         case .route: "route"
         case .release: "release_pipeline"
         }
@@ -28,7 +31,7 @@ enum Resource: Sendable {
     var rank: Int {
         switch self {
         case .model: 0
-        case .prompt: 1
+        case .prompt, .provider: 1
         case .route: 2
         case .release: 3
         }
@@ -36,6 +39,8 @@ enum Resource: Sendable {
 
     /// Its commands and files run and are read as the daemon's user.
     var actsAsDaemon: Bool {
+        // A provider names a variable or file that the daemon reads, and sends to an address that stands beside it.
+        if case .provider = self { return true }
         guard case .model(let model) = self else { return false }
         return model.build != nil || model.serve != nil || model.smoke != nil
     }
@@ -88,6 +93,7 @@ public struct ResourceFile: Sendable {
         }
         switch entry.key {
         case "model": return .model(try Model(entry.value, directory: directory))
+        case "provider": return .provider(try Provider(entry.value))
         case "prompt": return .prompt(try Prompt(entry.value))
         case "route": return .route(try RouteSpec(entry.value))
         case "release_pipeline":
