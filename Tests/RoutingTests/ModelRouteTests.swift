@@ -2,6 +2,7 @@ import Faults
 import JSON
 import Ledger
 import Registry
+import TestFolders
 import Testing
 import YAML
 
