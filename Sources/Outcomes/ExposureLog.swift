@@ -107,6 +107,17 @@ final class ExposureLog {
         return max(slot, endSlot)
     }
 
+    /// Where the newest `count` slots begin.
+    func start(ofNewest count: Int64) -> Int64 {
+        var left = count
+        for segment in segments.reversed() {
+            let slots = segment.endSlot - segment.firstSlot
+            if slots >= left { return segment.endSlot - left }
+            left -= slots
+        }
+        return firstSlot
+    }
+
     /// Walks the exposures in `start..<end` until `body` returns false; returns where the next walk begins.
     func scan(from start: Int64, to end: Int64, _ body: (Int64, ExposureRecord) -> Bool) throws(Fault) -> Int64 {
         var slot = max(start, firstSlot)

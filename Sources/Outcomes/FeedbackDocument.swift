@@ -7,6 +7,8 @@ public import Routing
 ///
 ///     {"request_id": "...", "metric": "correct", "value": true}
 ///     {"route": "fraud", "unit": "user-1", "metric": "paid", "value": 12.5, "idempotency_key": "order-7"}
+///     {"route": "fraud", "unit": "user-1", "session": "s-9", "metric": "solved", "value": true}
+///     {"route": "fraud", "unit": "user-1", "per": "unit", "metric": "kept", "value": false, "replace": true}
 public struct FeedbackDocument: Sendable {
     /// What became of one item: an event, or why it is none.
     enum Item: Sendable {
@@ -47,7 +49,7 @@ public struct FeedbackDocument: Sendable {
             switch item {
             case .event:
                 let result = rest.popFirst() ?? .unknownExposure
-                if result == .joined || result == .duplicate { accepted += 1 }
+                if [.joined, .duplicate, .replaced].contains(result) { accepted += 1 }
                 words.append(.string(result.rawValue))
             case .refused(let fault):
                 words.append("refused")
@@ -63,7 +65,9 @@ public struct FeedbackDocument: Sendable {
         return .object(answer)
     }
 
-    private static let keys = ["request_id", "route", "unit", "metric", "value", "idempotency_key"]
+    private static let keys = [
+        "request_id", "route", "unit", "session", "per", "metric", "value", "idempotency_key", "replace",
+    ]
 
     private static func item(_ json: JSONValue, route: (String) -> RouteID?) -> Item {
         do throws(Fault) {
@@ -78,7 +82,7 @@ public struct FeedbackDocument: Sendable {
                     value: try value(json["value"]),
                     idempotencyKey: try json["idempotency_key"].map { json throws(Fault) in
                         try text(json, "idempotency_key", bytesMax: 256)
-                    }))
+                    }, per: try grain(json), replaces: try flag(json["replace"], "replace")))
         } catch {
             return .refused(error)
         }
@@ -102,6 +106,24 @@ public struct FeedbackDocument: Sendable {
             return .unit(id, UnitID(try text(unit, "unit", bytesMax: 1_024)).hash)
         default: throw unusable("an event has `request_id`, or `route` and `unit`")
         }
+    }
+
+    /// A unit may have many values of a metric, one per session, or one alone.
+    private static func grain(_ json: JSONValue) throws(Fault) -> OutcomeStore.Feedback.Grain {
+        guard json["session"] != nil || json["per"] != nil else { return .event }
+        guard json["unit"] != nil else { throw unusable("`session` and `per` belong to `unit`: a request has one value anyway") }
+        switch (json["session"], json["per"]) {
+        case (let session?, nil): return .session(try text(session, "session", bytesMax: 256))
+        case (nil, "unit"?): return .unit
+        case (nil, "event"?): return .event
+        default: throw unusable("`per` is \"unit\" or \"event\", and not beside `session`")
+        }
+    }
+
+    private static func flag(_ json: JSONValue?, _ name: String) throws(Fault) -> Bool {
+        guard let json else { return false }
+        guard let flag = json.boolValue else { throw unusable("`\(name)` is neither true nor false") }
+        return flag
     }
 
     private static func text(_ json: JSONValue?, _ name: String, bytesMax: Int) throws(Fault) -> String {

@@ -14,15 +14,41 @@ extension OutcomeStore {
         public var target: Target
         public var metric: String
         public var value: Double
-        /// The same key counts once. Without one, a request counts once per metric, and a unit each time.
+        /// The same key counts once. Without one, a request counts once per metric, a unit as `per` says.
         public var idempotencyKey: String?
-        public init(target: Target, metric: String, value: Double, idempotencyKey: String?) {
+        /// What has one value of a metric.
+        public var per: Grain
+        /// Where its key (or request, unit or session) has a value already, this one takes its place.
+        public var replaces: Bool
+
+        public enum Grain: Sendable, Hashable {
+            /// Each event counts; of a request, one per metric.
+            case event
+            case session(String)
+            case unit
+        }
+
+        public init(
+            target: Target, metric: String, value: Double, idempotencyKey: String?, per: Grain = .event, replaces: Bool = false
+        ) {
             (self.target, self.metric, self.value, self.idempotencyKey) = (target, metric, value, idempotencyKey)
+            (self.per, self.replaces) = (per, replaces)
+        }
+
+        /// What makes two events the same one; nil where each counts.
+        var key: String? {
+            if let idempotencyKey { return "key:" + idempotencyKey }
+            switch (target, per) {
+            case (.request(let id), _): return "request:\(id):\(metric)"
+            case (.unit, .event): return nil
+            case (.unit(let route, let unit), .unit): return "unit:\(route.number):\(unit):\(metric)"
+            case (.unit(let route, let unit), .session(let name)): return "session:\(route.number):\(unit):\(name):\(metric)"
+            }
         }
     }
 
     public enum FeedbackResult: String, Sendable, CaseIterable {
-        case joined, duplicate
+        case joined, duplicate, replaced
         case unknownExposure = "unknown_exposure"
         case tooLate = "too_late"
     }
@@ -71,9 +97,9 @@ extension OutcomeStore {
     private func join(_ event: Feedback, to exposure: Exposure?, at: Timestamp) -> Joined {
         guard let exposure else { return .not(.unknownExposure) }
         guard at - exposure.at <= settings.window else { return .not(.tooLate) }
-        var key = event.idempotencyKey.map { "key:" + $0 }
-        if key == nil, case .request(let id) = event.target { key = "request:\(id):\(event.metric)" }
-        return .row(.init(exposure: exposure, metric: event.metric, value: event.value, key: key, at: at))
+        return .row(
+            .init(
+                exposure: exposure, metric: event.metric, value: event.value, key: event.key, replaces: event.replaces, at: at))
     }
 
     /// True when some of them may have come.
@@ -94,12 +120,12 @@ extension OutcomeStore {
 
     struct QueuedFeedback {
         var rows: [FeedbackTable.Row]
-        var continuation: CheckedContinuation<Result<[Int64?], Fault>, Never>
+        var continuation: CheckedContinuation<Result<[FeedbackTable.Written], Fault>, Never>
     }
 
     private func write(_ joined: [Joined]) async throws(Fault) -> [FeedbackResult] {
         let rows: [FeedbackTable.Row] = joined.compactMap { if case .row(let row) = $0 { row } else { nil } }
-        var sequences: ArraySlice<Int64?> = []
+        var written: ArraySlice<FeedbackTable.Written> = []
         if !rows.isEmpty {
             guard queue.reduce(rows.count, { $0 + $1.rows.count }) <= OutcomeStore.queuedEventsMax else {
                 throw OutcomeStore.busy()
@@ -108,12 +134,17 @@ extension OutcomeStore {
                 queue.append(QueuedFeedback(rows: rows, continuation: continuation))
                 if writing == nil { writing = Task { await writeQueue() } }
             }
-            sequences = try outcome.get()[...]
+            written = try outcome.get()[...]
         }
         return joined.map { joined in
             switch joined {
             case .not(let result): result
-            case .row: (sequences.popFirst() ?? nil) == nil ? .duplicate : .joined
+            case .row:
+                switch written.popFirst() {
+                case .new: .joined
+                case .replaced: .replaced
+                case .duplicate, nil: .duplicate
+                }
             }
         }
     }
@@ -126,15 +157,15 @@ extension OutcomeStore {
             queue = []
             let rows = batch.flatMap(\.rows)
             do throws(Fault) {
-                var sequences = try await feedback.insert(rows)[...]
-                for (row, sequence) in zip(rows, sequences) {
-                    guard let sequence else { continue }
-                    tail.append(.init(sequence: sequence, score: row.score))
-                    feedbackSequence = max(feedbackSequence, sequence)
+                var written = try await feedback.insert(rows)[...]
+                for (row, one) in zip(rows, written) {
+                    guard let kept = one.kept(of: row) else { continue }
+                    tail.append(kept)
+                    feedbackSequence = max(feedbackSequence, kept.sequence)
                 }
                 for one in batch {
-                    one.continuation.resume(returning: .success(Array(sequences.prefix(one.rows.count))))
-                    sequences = sequences.dropFirst(one.rows.count)
+                    one.continuation.resume(returning: .success(Array(written.prefix(one.rows.count))))
+                    written = written.dropFirst(one.rows.count)
                 }
                 wakeWatchers()
                 await pruneFeedback(at: rows.last?.at)

@@ -13,7 +13,7 @@ import Telemetry
 public actor OutcomeStore {
     public struct Settings: Sendable {
         /// Feedback later than this after its exposure is refused.
-        public var window: Duration = .seconds(24 * 3_600)
+        public var window: Duration = .seconds(7 * 24 * 3_600)
         /// Exposures and feedback older than this are removed, a segment (at most an eighth of this) or some thousand rows at a time.
         public var retention: Duration = .seconds(7 * 24 * 3_600)
         /// Oldest segments are removed beyond this (indexes, where feedback is sent, take an eighth more).
@@ -135,6 +135,7 @@ public actor OutcomeStore {
             "exposure_bytes_on_disk": .integer(Int64(exposures.bytes)), "segments": .integer(Int64(exposures.segmentCount)),
             "torn_slots": .integer(Int64(exposures.tornSlots)), "sync_failures": .integer(counts.syncFailures),
             "feedback_joined": result(.joined), "feedback_duplicate": result(.duplicate),
+            "feedback_replaced": result(.replaced),
             "feedback_unknown_exposure": result(.unknownExposure), "feedback_too_late": result(.tooLate),
             "feedback_waiting": .integer(Int64(early.count)), "feedback_queued": .integer(Int64(queue.count)),
             "watchers_waiting": .integer(Int64(watchers.count)), "slots_skipped_by_watchers": .integer(counts.skippedByWatchers),

@@ -20,8 +20,8 @@ struct OutcomeHistoryTests {
             guard keys.insert(event.idempotencyKey.map { "k" + $0 } ?? "\(id) \(event.metric)").inserted else { return .duplicate }
             scores.append(
                 Score(
-                    route: exposure.route, variant: exposure.variant, unit: exposure.unit, metric: event.metric, value: event.value,
-                    exposedAt: exposure.at, at: at))
+                    request: exposure.request, route: exposure.route, variant: exposure.variant, unit: exposure.unit,
+                    propensity: exposure.propensity, metric: event.metric, value: event.value, exposedAt: exposure.at, at: at))
             return .joined
         }
     }

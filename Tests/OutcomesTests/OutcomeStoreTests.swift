@@ -21,8 +21,8 @@ struct OutcomeStoreTests {
         #expect(
             watched.scores.first
                 == Score(
-                    route: RouteID(1), variant: VariantID(3), unit: 99, metric: "correct", value: 0.5, exposedAt: noon,
-                    at: noon + .seconds(5)))
+                    request: seen.request, route: RouteID(1), variant: VariantID(3), unit: 99, propensity: seen.propensity,
+                    metric: "correct", value: 0.5, exposedAt: noon, at: noon + .seconds(5)))
         #expect(watched.scores.map(\.metric) == ["correct", "paid"])
         await store.close()
     }

@@ -13,13 +13,18 @@ enum FeedbackDoor {
         optional: [
             "request_id": .string("X-OpenClaw-Request-Id of the answer; or name `route` and `unit`"),
             "route": .string("The route's name"), "unit": .string("The unit, as the route's requests name it"),
+            "session": .string("Beside `unit`: one value per session and metric"),
+            "per": .oneOf(["event", "unit"], "Beside `unit`: every event counts (standard), or one value per unit and metric"),
             "idempotency_key": .string("The same key counts once"),
+            "replace": .boolean("A correction: it takes the place of the event with the same key, request, session or unit"),
         ])
     static let answer = Schema.object(
         [
             "accepted": .integer("Events that are kept"),
             "results": .array(
-                of: .oneOf(["joined", "duplicate", "unknown_exposure", "too_late", "refused"], "What became of an event, in order")),
+                of: .oneOf(
+                    ["joined", "duplicate", "replaced", "unknown_exposure", "too_late", "refused"],
+                    "What became of an event, in order")),
         ],
         optional: [
             "errors": .array(

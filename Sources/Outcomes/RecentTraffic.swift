@@ -1,0 +1,118 @@
+public import Faults
+import Glibc
+public import Routing
+import SQL
+public import Telemetry
+
+/// What a route saw lately: what a plan counts with.
+public struct RecentTraffic: Sendable, Equatable {
+    /// Of one feedback metric, or of what the gateway measures itself.
+    public struct Summary: Sendable, Equatable {
+        public var count: Int64
+        public var mean: Double
+        /// Of one value.
+        public var variance: Double
+    }
+    public var requests: Int64 = 0
+    /// Different units, within about 1 %.
+    public var units: Double = 0
+    /// From the first request that was looked at to now.
+    public var milliseconds: Int64 = 0
+    public var latency = Summary(count: 0, mean: 0, variance: 0)
+    public var errors = Summary(count: 0, mean: 0, variance: 0)
+    public var feedback: [String: Summary] = [:]
+    public init() {}
+}
+
+extension OutcomeStore {
+    /// At most this many of the newest exposures are looked at.
+    static let recentSlotsMax: Int64 = 1 << 20
+    static let recentFeedbackMax: Int64 = 1 << 20
+
+    /// What a route saw in the time before `now`, as far back as `span` or the newest million exposures reach.
+    public func traffic(of route: RouteID, span: Duration, now: Timestamp) async throws(Fault) -> RecentTraffic {
+        guard !isClosed else { throw closedFault() }
+        var (traffic, units) = (RecentTraffic(), DistinctUnits())
+        var (latency, errors) = (Moments(), Moments())
+        var first = now
+        let since = Timestamp(milliseconds: now.milliseconds - span.milliseconds)
+        let end = exposures.endSlot
+        var slot = exposures.start(ofNewest: Self.recentSlotsMax)
+        while slot < end {
+            slot = exposures.occupied(from: slot)
+            slot = try exposures.scan(from: slot, to: min(end, slot + Self.slotsPerWalk)) { _, record in
+                guard record.route == route, record.at >= since, let exposure = record.exposure else { return true }
+                first = min(first, exposure.at)
+                traffic.requests += 1
+                units.insert(exposure.unit)
+                if exposure.kind == .success { latency.add(Double(exposure.latencyMicroseconds) / 1_000) }
+                if exposure.kind != .clientFault { errors.add(exposure.kind.isError ? 1 : 0) }
+                return true
+            }
+            await Task.yield()
+        }
+        (traffic.units, traffic.milliseconds) = (units.count, max(0, now.milliseconds - first.milliseconds))
+        (traffic.latency, traffic.errors) = (latency.summary, errors.summary)
+        traffic.feedback = try await feedback.summaries(of: route, since: since, after: feedbackSequence - Self.recentFeedbackMax)
+        return traffic
+    }
+}
+
+extension FeedbackTable {
+    /// Per metric: how many, their mean and variance.
+    func summaries(of route: RouteID, since: Timestamp, after: Int64) async throws(Fault) -> [String: RecentTraffic.Summary] {
+        let rows = try await database.read { session throws(Fault) in
+            try session.rows(
+                """
+                SELECT metric, count(*), sum(value), sum(value * value) FROM feedback
+                WHERE route = ? AND sequence > ? AND at >= ? GROUP BY metric
+                """, [.integer(Int64(route.number)), .integer(after), .integer(since.milliseconds)])
+        }
+        var summaries: [String: RecentTraffic.Summary] = [:]
+        for row in rows {
+            guard row.count == 4, let metric = row[0].textValue, let count = row[1].integerValue, let sum = row[2].realValue,
+                let squares = row[3].realValue
+            else { continue }
+            summaries[metric] = Moments(count: count, sum: sum, squares: squares).summary
+        }
+        return summaries
+    }
+}
+
+private struct Moments {
+    var count: Int64 = 0
+    var sum = 0.0
+    var squares = 0.0
+
+    mutating func add(_ value: Double) {
+        count += 1
+        sum += value
+        squares += value * value
+    }
+    var summary: RecentTraffic.Summary {
+        guard count > 0 else { return .init(count: 0, mean: 0, variance: 0) }
+        let mean = sum / Double(count)
+        return .init(count: count, mean: mean, variance: max(0, squares / Double(count) - mean * mean))
+    }
+}
+
+/// How many different units there were, from a bitmap of their hashes (linear counting, Whang et al. 1990): 512 KiB, and an
+/// error of about 1 % up to some ten million.
+private struct DistinctUnits {
+    private static let bits = 1 << 22
+    private var words = [UInt64](repeating: 0, count: DistinctUnits.bits / 64)
+    private var used = 0
+
+    mutating func insert(_ unit: UInt64) {
+        let bit = Int((unit &* 0x9e37_79b9_7f4a_7c15) >> 42)
+        let mask: UInt64 = 1 << UInt64(bit & 63)
+        if words[bit >> 6] & mask == 0 {
+            words[bit >> 6] |= mask
+            used += 1
+        }
+    }
+    var count: Double {
+        let free = max(1, DistinctUnits.bits - used)
+        return Double(DistinctUnits.bits) * log(Double(DistinctUnits.bits) / Double(free))
+    }
+}
