@@ -39,7 +39,7 @@ import Synchronization
     }
 }
 
-/// Carries exposures from the loops' rings to the sink, every few milliseconds while there are any; asleep when there are none.
+/// Carries exposures from the loops' rings to the sink, every few hundredths of a second while there are any; asleep when there are none.
 final class ExposurePump: Sendable {
     private let rings: [ExposureRing]
     private let sink: GatewayServer.ExposureSink
@@ -47,7 +47,8 @@ final class ExposurePump: Sendable {
     private let wakeUps: AsyncStream<Void>
     private let signals: AsyncStream<Void>.Continuation
     private static let batchMax = 4_096
-    private static let pause = Duration.milliseconds(10)
+    /// A round costs some wake-ups of threads, whatever it carries; a full ring of a loop lasts for several of them.
+    private static let pause = Duration.milliseconds(40)
 
     init(rings: [ExposureRing], sink: @escaping GatewayServer.ExposureSink) {
         (self.rings, self.sink) = (rings, sink)

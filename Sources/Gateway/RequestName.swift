@@ -17,8 +17,8 @@ package struct RequestName {
     }
 
     func write(into buffer: inout ByteBuffer) {
-        buffer.append(hexadecimal: high, digits: 16)
-        buffer.append(hexadecimal: low, digits: 16)
+        buffer.append(hexadecimal: high)
+        buffer.append(hexadecimal: low)
     }
 
     /// The request as its own unit: what `route explain --unit ID` hashes.

@@ -30,7 +30,7 @@ extension ClientConnection {
             buffer.append("\r\ntraceparent: 00-")
             name.write(into: &buffer)
             buffer.append("-")
-            buffer.append(hexadecimal: name.low | 1, digits: 16)
+            buffer.append(hexadecimal: name.low | 1)
             buffer.append("-01")
         }
         switch framing {

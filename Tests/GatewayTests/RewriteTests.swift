@@ -84,6 +84,46 @@ import Testing
         }
     }
 
+    @Test(arguments: 0..<40 as Range<UInt64>)
+    func `a long array of numbers is checked as strictly as a short one`(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let pointer = try #require(JSONPointer("/model"))
+        let changes = Array("0123456789.,-+eE \n".utf8)
+        let numbers = [
+            "0", "-0", "7", "-12", "0.5", "-0.25", "123456789012345678", "3.14159265358979312", "10", "-9.75", "1e5", "2.5E-3",
+        ]
+        for _ in 0..<60 {
+            let separator = [",", ", ", " ,", ",\n "].randomElement(using: &random) ?? ","
+            let choices = numbers.prefix(random.unit() < 0.5 ? 10 : 12)
+            let array = (0..<Int.random(in: 1...120, using: &random)).map { _ in choices.randomElement(using: &random) ?? "0" }
+            var inside = Array(array.joined(separator: separator).utf8)
+            for _ in 0..<Int.random(in: 0...2, using: &random) where !inside.isEmpty {
+                let at = Int.random(in: inside.indices, using: &random)
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: inside[at] = changes.randomElement(using: &random) ?? 0x30
+                case 1: inside.remove(at: at)
+                default: inside.insert(changes.randomElement(using: &random) ?? 0x30, at: at)
+                }
+            }
+            let text = String(decoding: inside, as: UTF8.self)
+            let space = String(repeating: " ", count: Int.random(in: 0..<64, using: &random))
+            let bytes = Array("\(space){\"a\":[\(text)],\"model\":\"x\"}".utf8)
+            let place = unsafe bytes.withUnsafeBufferPointer { unsafe pointer.find(in: $0) }
+            let end = bytes.count - 1
+            let expected: JSONPointer.Place = areNumbers(text) ? .value(end - 3..<end) : .invalid
+            #expect(place == expected, "seed \(seed): \(text)")
+        }
+    }
+
+    /// The grammar of RFC 8259, said once more in another way.
+    private func areNumbers(_ text: String) -> Bool {
+        let elements = text.split(separator: ",", omittingEmptySubsequences: false).map { element in
+            String(String(element.drop { " \n".contains($0) }.reversed()).drop { " \n".contains($0) }.reversed())
+        }
+        if elements == [""] { return true }
+        return elements.allSatisfy { $0.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/) != nil }
+    }
+
     private func randomObject(depth: Int, using random: inout SplitMix64) -> JSONValue {
         var members: [String: JSONValue] = [:]
         let keys = ["a", "b/c", "d~e", "f\"g", "h\\", "\u{e9}", "", "]{,"]

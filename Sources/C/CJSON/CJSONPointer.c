@@ -1,5 +1,7 @@
 #include "CJSONPointer.h"
 
+#include "CJSONNumbers.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,18 +125,11 @@ static bool skip_multibyte(scan *s) {
     return true;
 }
 
-/// Moves to the first byte that is not plain text of a string, eight at a time.
+/// Moves to the first byte that is not plain text of a string.
 static inline void skip_plain(scan *s) {
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    while (s->end - s->at >= 8) {
-        uint64_t word;
-        memcpy(&word, s->at, 8);
-        uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
-        uint64_t special = word | ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
-        if (special & tops) break;
-        s->at += 8;
-    }
-    while (s->at < s->end && *s->at >= 0x20 && *s->at < 0x80 && *s->at != '"' && *s->at != '\\') s->at++;
+    const uint8_t *at = claw_json_skip_text(s->at, s->end);
+    while (at < s->end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\') at++;
+    s->at = at;
 }
 
 /// A string; `at` stands on its quote. Says where its raw text is and whether it has escapes.
@@ -261,7 +256,15 @@ static bool scan_array(scan *s, int depth, long level) {
         s->at++;
         return true;
     }
-    for (long index = 0;; index++) {
+    // Where the pointer may lead into this array its elements are counted, else numbers are skipped many at a time.
+    bool may_lead = level >= 0 && s->pointer->tokens[level].index >= 0;
+    for (long index = 0, next_skip = 0;; index++) {
+        if (!may_lead && index == next_skip) {
+            const uint8_t *element = claw_json_skip_numbers(s->at, s->end);
+            // Where it got nowhere it is not asked again at once.
+            next_skip = index + (element == s->at ? 64 : 8);
+            s->at = element;
+        }
         bool leads = level >= 0 && s->pointer->tokens[level].index == index;
         skip_space(s);
         // Features and embeddings are long arrays of numbers: they are not worth a call each.

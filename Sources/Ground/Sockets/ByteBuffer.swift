@@ -69,14 +69,30 @@ import Glibc
 
     /// The lower-case hexadecimal digits of a number, `digits` of them.
     public mutating func append(hexadecimal number: UInt64, digits: Int) {
-        reserve(digits)
-        var shift = UInt64(digits * 4)
-        for at in end..<end + digits {
-            shift -= 4
-            let nibble = UInt8(truncatingIfNeeded: (number >> shift) & 15)
-            unsafe base[at] = 0x30 &+ nibble &+ ((nibble &+ 6) >> 4) &* 39
+        for shift in stride(from: (digits - 1) * 4, through: 0, by: -4) {
+            let nibble = UInt8(truncatingIfNeeded: (number >> UInt64(shift)) & 15)
+            append(byte: nibble < 10 ? 0x30 + nibble : 0x57 + nibble)
         }
-        end += digits
+    }
+
+    /// The 16 lower-case hexadecimal digits of a number.
+    public mutating func append(hexadecimal number: UInt64) {
+        reserve(16)
+        let place = unsafe UnsafeMutableRawPointer(base + end)
+        unsafe place.storeBytes(of: Self.digits(of: UInt32(truncatingIfNeeded: number >> 32)), as: UInt64.self)
+        unsafe (place + 8).storeBytes(of: Self.digits(of: UInt32(truncatingIfNeeded: number)), as: UInt64.self)
+        end += 16
+    }
+
+    /// Eight hexadecimal digits as they lie in memory, all at once: each gets a byte, then its character.
+    @inline(__always)
+    private static func digits(of number: UInt32) -> UInt64 {
+        var nibbles = UInt64(number)
+        nibbles = (nibbles << 16 | nibbles) & 0x0000_FFFF_0000_FFFF
+        nibbles = (nibbles << 8 | nibbles) & 0x00FF_00FF_00FF_00FF
+        nibbles = (nibbles << 4 | nibbles) & 0x0F0F_0F0F_0F0F_0F0F
+        let isLetter = (nibbles &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return (nibbles &+ 0x3030_3030_3030_3030 &+ isLetter &* 39).bigEndian
     }
 
     /// Drops `count` bytes at the front.
