@@ -125,7 +125,11 @@ let rooms: [Target] = [
             "TestSockets",
         ]),
     tests(
-        "ControlPlaneTests", ["ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "TestFolders"]),
+        "ControlPlaneTests",
+        [
+            "ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Routing", "Sockets", "Telemetry",
+            "TestFolders",
+        ]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
     tests(
         "Simulation",

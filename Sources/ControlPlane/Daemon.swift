@@ -132,7 +132,6 @@ public final class Daemon: Sendable {
     private func open(_ publisher: RoutePublisher) async -> Bool {
         do throws(Fault) {
             let services = try await Wiring.open(home, publisher: publisher)
-            try await FirstToken.ensure(in: home, services.tokens)
             await exposures.connect(services.outcomes)
             let isLate = state.withLock { state in
                 if state.isDraining { return true }

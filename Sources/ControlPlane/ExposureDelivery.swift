@@ -27,11 +27,11 @@ actor ExposureDelivery {
         }
     }
 
-    /// The store is open: what waited goes first.
+    /// The store is open: what waited goes first, and what comes while that is written.
     func connect(_ store: OutcomeStore) async {
-        let held = waiting
-        waiting = []
-        if !held.isEmpty {
+        while !waiting.isEmpty {
+            let held = waiting
+            waiting = []
             do {
                 try await store.record(held)
             } catch {

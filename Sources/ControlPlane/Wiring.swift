@@ -10,7 +10,7 @@ import Synchronization
 
 /// Connects the capabilities to each other and restores them. It decides nothing.
 enum Wiring {
-    /// Opens the home's ledger and everything that is replayed from it.
+    /// Opens the home's ledger and everything that is replayed from it. Where that does not work nothing stays open.
     static func open(_ home: Home, publisher: RoutePublisher) async throws(Fault) -> Services {
         let ledger = try await LedgerWriter.open(directory: home.path)
         let registry = RegistryService(ledger: ledger, artifacts: ArtifactStore(directory: home.artifacts))
@@ -31,7 +31,15 @@ enum Wiring {
             let releases = ReleaseService(
                 settings: .init(directory: home.releases), ledger: ledger, registry: registry, routes: routes, outcomes: outcomes)
             serving.connect(releases)
-            try await releases.restore()
+            do throws(Fault) {
+                try await releases.restore()
+                try await FirstToken.ensure(in: home, tokens)
+            } catch {
+                // Each holds its file: what stays open would be in the way of the next try.
+                await releases.drain(stopServers: false)
+                await outcomes.close()
+                throw error
+            }
             return Services(
                 ledger: ledger, registry: registry, providers: providers, routes: routes, outcomes: outcomes, releases: releases,
                 tokens: tokens)

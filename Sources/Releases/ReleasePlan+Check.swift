@@ -159,8 +159,19 @@ private struct PlanCheck {
             throw fault(
                 gate.line, "gate \(gate.name) has nothing to measure", why: trouble.why, fix: trouble.fix)
         }
-        return spec.names(.monitorMetrics)
-            ? [] : ["the gates look during the canary although monitor_metrics is not named; its defaults apply"]
+        let defaults = "the gates look during the canary although monitor_metrics is not named; its defaults apply"
+        return (spec.names(.monitorMetrics) ? [] : [defaults]) + deadlineTooShort(plan)
+    }
+
+    /// A pipeline that cannot come to its end in time is not wrong (somebody may want to be asked), but should be noticed.
+    private func deadlineTooShort(_ plan: ReleasePlan) -> [String] {
+        let monitor = spec.monitor
+        let least = plan.steps.reduce(0) { $0 + $1.hold } + (plan.runs(.monitorMetrics) ? monitor.lookFor : 0)
+        let most = monitor.deadline * Int64(monitor.onUndecided == .extend ? 1 + MonitorOptions.extensionsMax : 1)
+        guard least >= most else { return [] }
+        return [
+            "holds and `for:` together take \(duration(least)), and the deadline comes after \(duration(most)): it will never be promoted by its gates"
+        ]
     }
 
     private func trouble(of gate: Gate, _ plan: ReleasePlan) -> (why: String, fix: String)? {

@@ -3,6 +3,7 @@ import Glibc
 import HTTP
 import JSON
 import Ledger
+import TestFolders
 import Testing
 
 @testable import ControlPlane
@@ -17,6 +18,21 @@ struct ControlServerTests {
         #expect(unsafe stat(house.home, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o700)
         #expect(try house.adminToken.count == 3 + 64)
+        #expect(try await house.call("GET", "/api/v1/status").status == 200)
+    }
+
+    @Test func `a first token that could be guessed opens nothing, and a new one is made when it is removed`() async throws {
+        let folder = TemporaryFolder()
+        #expect(unsafe mkdir(folder.path + "/home", 0o700) == 0)
+        folder.write("admin\n", to: "home/admin.token")
+        let house = try await DaemonHouse(in: folder)
+        defer { Task { await house.daemon.drain() } }
+        let refused = try await house.call("GET", "/api/v1/status", token: "admin")
+        #expect(refused.status == 503 && refused.json["error"]?["why"]?.stringValue?.contains("could be guessed") == true)
+        #expect(unsafe unlink(folder.path + "/home/admin.token") == 0)
+        #expect(await house.daemon.whenOpen())
+        #expect(try house.adminToken.count == 3 + 64)
+        #expect(try await house.call("GET", "/api/v1/status", token: "admin").status == 401)
         #expect(try await house.call("GET", "/api/v1/status").status == 200)
     }
 

@@ -20,7 +20,7 @@ struct Board {
 
     mutating func answer(
         _ kind: AnswerKind = .success, milliseconds: Double = 40, unit: UInt64? = nil, by variant: VariantID = candidate,
-        share: UInt16 = 10_000
+        share: UInt16 = 10_000, status: UInt16 = 200
     ) {
         sent += 1
         gates.observe(
@@ -28,7 +28,7 @@ struct Board {
                 Exposure(
                     request: RequestID(instance: 0, loop: 0, sequence: sent, nonce: 0), route: RouteID(0), variant: variant,
                     kind: kind,
-                    status: 200, propensity: share, unit: unit ?? (1 << 40) + sent, tablePosition: 0,
+                    status: status, propensity: share, unit: unit ?? (1 << 40) + sent, tablePosition: 0,
                     at: Timestamp(milliseconds: 0),
                     latencyMicroseconds: UInt32(milliseconds * 1_000), bytesIn: 0, bytesOut: 0)))
     }

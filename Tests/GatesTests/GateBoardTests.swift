@@ -37,6 +37,24 @@ import Testing
         #expect(board.gates.hasFailed)
     }
 
+    @Test func `a version that hangs until its clients give up is slow, and who gave up sooner says nothing`() {
+        var board = Board(Gate(.p95Latency, limit: 250))
+        for _ in 0..<200 { board.answer(.clientFault, milliseconds: 100, status: 499) }
+        #expect(board.verdict.evidence.samples == 0)
+        for _ in 0..<10 { board.answer(.clientFault, milliseconds: 2_000, status: 400) }
+        #expect(board.verdict.evidence.samples == 0, "a slow refusal is the client's fault")
+        for _ in 0..<10 { board.answer(.clientFault, milliseconds: 2_000, status: 499) }
+        #expect(board.verdict.outcome == .fail)
+        #expect((board.verdict.evidence.seen ?? 0) > 1_900)
+
+        var compared = Board(Gate(.p95Increase, limit: 2))
+        for _ in 0..<400 {
+            compared.answer(by: Board.stable, share: 5_000)
+            compared.answer(.clientFault, milliseconds: 2_000, share: 5_000, status: 499)
+        }
+        #expect(compared.verdict.outcome == .fail)
+    }
+
     @Test(arguments: 0..<10 as Range<UInt64>)
     func `verdicts do not depend on when they were asked for`(seed: UInt64) {
         var random = SplitMix64(seed: seed)

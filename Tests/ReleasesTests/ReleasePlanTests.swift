@@ -84,6 +84,25 @@ struct `A release pipeline` {
         #expect(plan.json["gates"]?[3]?["unit"] == "ratio")
     }
 
+    @Test func `says when its holds leave no time before the deadline`() throws {
+        func notes(_ monitor: String) throws -> [String] {
+            try Self.plan(
+                """
+                release_pipeline:
+                  name: fraud-model-v12
+                  stages:
+                    - canary_deploy: { steps: [1%, 10%, 100%], hold: 20m }
+                    - monitor_metrics: { \(monitor) }
+                    - promote_or_rollback
+                  gates: { max_error_rate: 1% }
+                """
+            ).notes
+        }
+        #expect(try notes("for: 1m, deadline: 1h").contains { $0.contains("never be promoted by its gates") })
+        #expect(try notes("for: 1m, deadline: 62m").isEmpty)
+        #expect(try notes("for: 1m, deadline: 1h, on_undecided: extend").isEmpty)
+    }
+
     @Test func `takes one value for every step, or one for each`() throws {
         let yaml = """
             release_pipeline:

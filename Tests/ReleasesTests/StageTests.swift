@@ -36,9 +36,13 @@ struct `A stage` {
     @Test func `builds in a clean directory that has the model's files, and registers what was made`() async throws {
         let house = try await House.open()
         try Self.write("print the weights", to: house.directory + "/train.txt")
+        #expect(unsafe mkdir(house.directory + "/data", 0o755) == 0)
+        try Self.write("rows", to: house.directory + "/data/rows.txt")
+        #expect(unsafe symlink("data", house.directory + "/same") == 0)
         let status = try await Self.built(
             house,
-            "pwd > {artifact} && cat train.txt >> {artifact} && echo {version} {model} >> {artifact} && echo spoiled > train.txt")
+            "pwd > {artifact} && cat train.txt >> {artifact} && echo {version} {model} >> {artifact} && echo spoiled > train.txt && cat same/rows.txt && echo spoiled > data/rows.txt"
+        )
         #expect(status["cause"] == "finished", "\(status.prettyText)")
         let version = try #require(await house.registry.version(VersionID(model: "fraud-model", version: "v12")))
         #expect(version.digest.hasPrefix("sha256:"))
@@ -50,6 +54,7 @@ struct `A stage` {
         #expect(text.hasSuffix("print the weightsv12 fraud-model\n"))
         #expect(!text.hasPrefix(house.directory + "\n"), "not in the model's own folder")
         #expect(Self.text(of: house.directory + "/train.txt") == "print the weights")
+        #expect(Self.text(of: house.directory + "/data/rows.txt") == "rows")
 
         // A second release of the version verifies what the first one made.
         _ = try await house.release("release_pipeline: { name: fraud-model-v12, stages: [build_artifact] }")

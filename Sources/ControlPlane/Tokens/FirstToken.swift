@@ -11,6 +11,12 @@ enum FirstToken {
         let secret: TokenSecret
         if let text = try TextFile.read(home.tokenFile, bytesMax: 1_024) {
             secret = TokenSecret(text: text.filter { !$0.isWhitespace })
+            guard secret.isStrong else {
+                throw Fault(
+                    .unavailable, what: "\(home.tokenFile) does not hold an admin token.",
+                    why: "It is not `oc_` and 64 hexadecimal digits: it was edited or cut short, and could be guessed.",
+                    fix: "Remove it: a new one is made at the next try.")
+            }
         } else {
             secret = TokenSecret.fresh()
             try TextFile.write(secret.text + "\n", to: home.tokenFile, mode: 0o600)

@@ -49,5 +49,13 @@ struct TokenSecret: Equatable, Sendable {
 
     init(text: String) { self.text = text }
 
+    /// Whether it is as hard to guess as one that was made here.
+    var isStrong: Bool {
+        text.hasPrefix("oc_") && text.utf8.count == 3 + 64
+            && text.utf8.dropFirst(3).allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+            }
+    }
+
     var digest: String { SHA256.digest(of: text).hex }
 }

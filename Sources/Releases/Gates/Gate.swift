@@ -62,9 +62,12 @@ extension Gate.Measure {
     /// What a person is told of it, by `release gates`.
     var sentence: String {
         switch self {
-        case .p50Latency: "Half of the candidate's answers take at most this long. Errors are left out, time-outs count as slow."
-        case .p95Latency: "95 % of the candidate's answers take at most this long. Errors are left out, time-outs count as slow."
-        case .p99Latency: "99 % of the candidate's answers take at most this long. Errors are left out, time-outs count as slow."
+        case .p50Latency:
+            "Half of the candidate's answers take at most this long. Errors are left out; time-outs count as slow, and so does who gave up after that long."
+        case .p95Latency:
+            "95 % of the candidate's answers take at most this long. Errors are left out; time-outs count as slow, and so does who gave up after that long."
+        case .p99Latency:
+            "99 % of the candidate's answers take at most this long. Errors are left out; time-outs count as slow, and so does who gave up after that long."
         case .errorRate:
             "The share of the candidate's answers that are errors: 5xx, 408, 429, unreachable, timed out, broken. A bare number is in percent. Client faults (4xx) count neither as errors nor as answers."
         case .quality:

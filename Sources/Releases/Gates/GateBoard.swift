@@ -62,9 +62,16 @@ public struct GateBoard: Sendable, Codable {
         }
         tally.candidateRequests += 1
         if exposure.kind == .clientFault { tally.candidateClientFaults += 1 }
-        if latencies != nil, let latency = exposure.latency { latencies?.record(latency) }
+        if latencies != nil, let latency = exposure.latency ?? exposure.waited(beyond: strictestLatency) {
+            latencies?.record(latency)
+        }
         for i in rates.indices where rates[i].observe(exposure, failAt: budget.failLogWealth) { fail(rates[i].place) }
         compare(exposure, ofCandidate: true)
+    }
+
+    /// Of the gates on latency, in microseconds.
+    private var strictestLatency: UInt32 {
+        rates.compactMap { if case .slower(let limit) = $0.subject { limit } else { nil } }.min() ?? .max
     }
 
     private mutating func compare(_ exposure: Exposure, ofCandidate: Bool) {

@@ -52,10 +52,11 @@ struct IncreaseWatch: Sendable, Codable {
         switch subject {
         case .errors: return RateWatch.Subject.errors.hit(exposure)
         case .slower(let factor):
-            guard let latency = exposure.latency else { return nil }
             let limit = reference.microseconds
-            if !ofCandidate { reference.observe(latency) }
+            if !ofCandidate, let latency = exposure.latency { reference.observe(latency) }
             guard let limit else { return nil }
+            let allowed = UInt32(min(ofCandidate ? factor * limit : limit, 4e9))
+            guard let latency = exposure.latency ?? exposure.waited(beyond: allowed) else { return nil }
             if ofCandidate { relative.record(UInt32(min(Double(latency) / max(limit, 1) * Self.relativeUnit, 4e9))) }
             return Double(latency) > (ofCandidate ? factor * limit : limit)
         }

@@ -54,7 +54,7 @@ extension RateWatch.Subject {
     func hit(_ exposure: Exposure) -> Bool? {
         switch self {
         case .errors: exposure.kind == .clientFault ? nil : exposure.kind.isError
-        case .slower(let limit): exposure.latency.map { $0 > limit }
+        case .slower(let limit): (exposure.latency ?? exposure.waited(beyond: limit)).map { $0 > limit }
         }
     }
 }
@@ -69,6 +69,15 @@ extension Exposure {
         case .clientFault, .upstreamError, .unreachable, .brokenAnswer: nil
         }
     }
+
+    /// How long a client waited in vain, where that is longer than `limit`: it went away before an answer began, and the answer
+    /// would have been slower still. Who went away sooner says nothing: else a version that hangs would have no latency at all.
+    func waited(beyond limit: UInt32) -> UInt32? {
+        kind == .clientFault && status == Self.clientLeft && latencyMicroseconds > limit ? latencyMicroseconds : nil
+    }
+
+    /// What the gateway notes for a client that went away before its answer began.
+    private static let clientLeft: UInt16 = 499
 }
 
 /// When the wealth against "good" is worth computing again: never so late that a crossing could be missed by more than 2 %

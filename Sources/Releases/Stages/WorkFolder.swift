@@ -30,14 +30,29 @@ struct WorkFolder: Sendable {
         if Self.exists(path) { try? await Self.run(["rm", "-rf", "--", path], beside: path) }
     }
 
-    /// The entries of another folder: its files are copied (a build that overwrites one spoils nothing), its subfolders and
-    /// files over 64 MiB are linked.
+    /// The entries of another folder. Each is copied, so that a build that overwrites one spoils nothing, except what cannot
+    /// well be: links, folders with links in them, what is over 64 MiB or takes ten seconds to measure, what may not be read,
+    /// and the folder that this one stands in. Those are linked.
     func fill(from folder: String) async throws(Fault) {
-        let find = ["find", folder + "/", "-mindepth", "1", "-maxdepth", "1"]
-        let copy = ["-type", "f", "-size", "-65537k", "-exec", "cp", "-p", "-t", path, "--", "{}", "+"]
-        let link = ["-exec", "ln", "-s", "-t", path, "--", "{}", "+"]
-        try await Self.run(find + ["("] + copy + [")", "-o", "("] + link + [")"], beside: path)
+        try await Self.run(["sh", "-c", Self.filling, "sh", folder, path], beside: path)
     }
+
+    private static let filling = """
+        copy() {
+            [ -L "$1" ] && return 1
+            case "$2/" in "$1"/*) return 1 ;; esac
+            size=$(timeout 10 du -sk -- "$1" 2>/dev/null | cut -f1)
+            [ "${size:-65537}" -le 65536 ] || return 1
+            [ -z "$(find "$1" -type l -print -quit)" ] || return 1
+            cp -Rp -- "$1" "$2/" 2>/dev/null && return 0
+            rm -rf -- "$2/${1##*/}"
+            return 1
+        }
+        for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+            [ -e "$entry" ] || [ -L "$entry" ] || continue
+            copy "$entry" "$2" || ln -s -- "$entry" "$2/" || exit 1
+        done
+        """
 
     private static func run(_ arguments: [String], beside path: String) async throws(Fault) {
         let output = path + ".tool"
