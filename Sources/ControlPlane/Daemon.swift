@@ -55,12 +55,15 @@ public final class Daemon: Sendable {
     let home: Home
     let startedAt = Timestamp.now()
     let exposures = ExposureDelivery()
+    /// One for both planes: the gateway keeps units in it, `route explain` looks them up.
+    let sticky: StickyFolder
     private let startingResources: [Resource]
     private let state = Mutex(State())
     private let log = Log("daemon")
 
     private init(_ settings: Settings, resources: [Resource]) {
         (self.settings, home, startingResources) = (settings, Home(path: settings.home), resources)
+        sticky = StickyFolder(path: home.units)
     }
 
     /// Returns when both planes listen. Where the database cannot be opened the gateway serves the table on disk, the control
@@ -110,10 +113,11 @@ public final class Daemon: Sendable {
 
     private func makeGateway(_ table: RoutingTable) -> GatewayServer {
         let (exposures, isOpen) = (exposures, settings.gateway.isLoopback)
+        var settings = GatewayServer.Settings(address: settings.gateway, loops: settings.loops)
+        settings.sticky = sticky
         return GatewayServer(
-            settings: .init(address: settings.gateway, loops: settings.loops), table: table,
-            exposures: { batch in await exposures.deliver(batch) },
-            feedback: { [weak self] request in await FeedbackDoor.answer(request, isOpen: isOpen, of: self) })
+            settings: settings, table: table, exposures: { batch in await exposures.deliver(batch) },
+            feedback: { [weak self] request in await EvaluationDoor.answer(request, isOpen: isOpen, of: self) })
     }
 
     // MARK: Opening
@@ -131,7 +135,7 @@ public final class Daemon: Sendable {
     /// One try; true when the control plane works from now on.
     private func open(_ publisher: RoutePublisher) async -> Bool {
         do throws(Fault) {
-            let services = try await Wiring.open(home, publisher: publisher)
+            let services = try await Wiring.open(home, publisher: publisher, sticky: sticky)
             await exposures.connect(services.outcomes)
             let isLate = state.withLock { state in
                 if state.isDraining { return true }

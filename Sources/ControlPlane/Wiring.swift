@@ -11,14 +11,15 @@ import Synchronization
 /// Connects the capabilities to each other and restores them. It decides nothing.
 enum Wiring {
     /// Opens the home's ledger and everything that is replayed from it. Where that does not work nothing stays open.
-    static func open(_ home: Home, publisher: RoutePublisher) async throws(Fault) -> Services {
+    static func open(_ home: Home, publisher: RoutePublisher, sticky: StickyFolder) async throws(Fault) -> Services {
         let ledger = try await LedgerWriter.open(directory: home.path)
         let registry = RegistryService(ledger: ledger, artifacts: ArtifactStore(directory: home.artifacts))
         // A route asks where a version is served, and releases, who know it, stand above routes.
         let serving = Serving()
         let providers = ProviderService(ledger: ledger)
         let routes = RouteService(
-            ledger: ledger, resolve: { version in await serving.url(of: version) }, models: sources(registry, providers),
+            ledger: ledger, sticky: sticky, resolve: { version in await serving.url(of: version) },
+            models: sources(registry, providers),
             publish: { table throws(Fault) in try await publisher.publish(table) })
         do throws(Fault) {
             let tokens = TokenService(ledger: ledger)

@@ -22,6 +22,12 @@ extension CompiledTable {
     package func assign(_ request: borrowing RequestParser, in bytes: Span<UInt8>, name: RequestName, client: UnitID) -> Assignment?
     {
         guard let route = route(for: request, in: bytes) else { return nil }
+        let nothing = unsafe UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+        if !route.layers.isEmpty,
+            case .takes(let assignment) = unsafe route.ask(request, in: bytes, body: nothing, name: name, client: client)
+        {
+            return assignment
+        }
         return route.assign(route.unit.read(request, in: bytes, client: client) ?? name.unit)
     }
 }
@@ -51,16 +57,18 @@ extension CompiledUnit {
         case .header(let name):
             guard let value = request.fields.first(named: name.span, in: bytes)?.value, value.count > 0 else { return nil }
             return UnitID(of: bytes, value)
-        case .cookie(let name): return cookie(name, request, in: bytes)
+        case .cookie(let name): return request.cookie(name, in: bytes).map { UnitID(of: bytes, $0) }
         case .client: return client
         case .json, .none: return nil
         }
     }
+}
 
+extension RequestParser {
     /// The first cookie of this name, as in `a=1; sid=xyz`.
-    private func cookie(_ name: [UInt8], _ request: borrowing RequestParser, in bytes: Span<UInt8>) -> UnitID? {
-        for index in 0..<request.fields.count where request.fields[index].kind == .cookie {
-            let value = request.fields[index].value
+    func cookie(_ name: [UInt8], in bytes: Span<UInt8>) -> ByteRange? {
+        for index in 0..<fields.count where fields[index].kind == .cookie {
+            let value = fields[index].value
             var at = value.start
             while at < value.end {
                 while at < value.end, bytes[at] == 0x20 || bytes[at] == 0x3B { at += 1 }
@@ -68,7 +76,7 @@ extension CompiledUnit {
                 while end < value.end, bytes[end] != 0x3B { end += 1 }
                 let start = at + name.count + 1
                 if start < end, bytes.holds(name, at: at), bytes[start - 1] == UInt8(ascii: "=") {
-                    return UnitID(of: bytes, ByteRange(start: start, count: end - start))
+                    return ByteRange(start: start, count: end - start)
                 }
                 at = end
             }

@@ -10,9 +10,9 @@ package final class CompiledTable {
     let routes: [CompiledRoute]
 
     /// Resolves the variants' hosts, which may block: never called on a loop or on the cooperative pool.
-    package init(_ table: RoutingTable) {
+    package init(_ table: RoutingTable, sticky: StickyFolder? = nil) {
         position = table.position
-        routes = table.routes.map(CompiledRoute.init).sorted { a, b in
+        routes = table.routes.map { CompiledRoute($0, sticky: sticky) }.sorted { a, b in
             if a.host.isEmpty != b.host.isEmpty { return b.host.isEmpty }
             if a.path.count != b.path.count { return a.path.count > b.path.count }
             return a.name < b.name
@@ -36,10 +36,12 @@ package final class CompiledRoute {
     let shares: [UInt16]
     /// By variant number.
     let variants: [CompiledVariant?]
+    /// The experiments, asked before the split.
+    let layers: [CompiledLayer]
     /// Whether the whole body must be here before the variant is known or the request can be sent.
     let readsBody: Bool
 
-    init(_ route: Route) {
+    init(_ route: Route, sticky: StickyFolder?) {
         (id, name, split) = (route.id, route.name, route.split)
         host = Array((route.match.host ?? "").lowercased().utf8)
         path = Array((route.match.path.hasSuffix("/") ? String(route.match.path.dropLast()) : route.match.path).utf8)
@@ -52,9 +54,17 @@ package final class CompiledRoute {
         for number in shares.indices where shares[number] > 0 {
             variants[number] = CompiledVariant(Variant(id: VariantID(UInt8(number)), name: "?", url: ""), of: route)
         }
+        for experiment in route.experiments {
+            for id in experiment.split.shares.keys {
+                variants[Int(id.number)] = CompiledVariant(
+                    Variant(id: id, name: "?", url: "", experiment: experiment.name), of: route)
+            }
+        }
         for variant in route.variants { variants[Int(variant.id.number)] = CompiledVariant(variant, of: route) }
         self.variants = variants
-        readsBody = unit.readsBody || variants.contains { $0?.rewrite?.fields.isEmpty == false }
+        layers = route.experiments.map { CompiledLayer($0, sticky: sticky) }
+        readsBody =
+            unit.readsBody || layers.contains { $0.readsBody } || variants.contains { $0?.rewrite?.fields.isEmpty == false }
     }
 }
 
@@ -85,6 +95,8 @@ final class CompiledVariant {
     let route: RouteID
     let routeName: String
     let name: String
+    /// As metrics name it: an experiment's variants carry its name before theirs.
+    let label: String
     let address: SocketAddress?
     /// Why there is no address; told with 502.
     let unreachable: String
@@ -105,8 +117,11 @@ final class CompiledVariant {
         (id, name, self.route, routeName, timeouts) = (variant.id, variant.name, route.id, route.name, route.timeouts)
         let rewrite = variant.rewrite.map(CompiledRewrite.init)
         self.rewrite = rewrite
+        label = variant.experiment.map { "\($0)/\(variant.name)" } ?? variant.name
         var lines = ByteBuffer()
-        for (field, value) in [("X-OpenClaw-Route", route.name), ("X-OpenClaw-Variant", variant.name)] {
+        var names = [("X-OpenClaw-Route", route.name), ("X-OpenClaw-Variant", variant.name)]
+        if let experiment = variant.experiment { names.append(("X-OpenClaw-Experiment", experiment)) }
+        for (field, value) in names {
             lines.append("\(field): \(String(decoding: value.utf8.filter { $0 > 0x20 && $0 < 0x7F }, as: UTF8.self))\r\n")
         }
         responseLines = unsafe Array(lines.bytes)

@@ -10,13 +10,12 @@ extension ClientConnection {
     /// Assigns the request and sends it. `bytes` begins with its head, which stands in the loop's parser.
     func send(_ bytes: UnsafeBufferPointer<UInt8>, body: UnsafeBufferPointer<UInt8>, wholeBody: Bool, by route: CompiledRoute) {
         let name = loop.names.next()
-        guard let unit = unsafe unit(of: bytes, body: body, by: route, name: name) else { return }
-        let assignment = route.assign(unit)
+        guard let assignment = unsafe assign(bytes, body: body, by: route, name: name) else { return }
         guard let variant = route.variants[Int(assignment.variant.number)] else {
             preconditionFailure("a route's split names a variant it does not have")
         }
         exchange = Exchange(
-            name: name, variant: variant, unit: unit, share: assignment.share, tablePosition: loop.table.position,
+            name: name, variant: variant, unit: assignment.unit, share: assignment.share, tablePosition: loop.table.position,
             method: loop.parser.method, startedAt: startedAt, bytesIn: loop.parser.count + body.count)
         variant.counters.counts.inFlight += 1
         state = wholeBody ? .exchanging : .uploading
@@ -35,6 +34,23 @@ extension ClientConnection {
         if !wholeBody { setDeadline(milliseconds: Self.bodyMilliseconds) }
         upstream.carry(self, wholeRequest: wholeBody)
         if isOpen, inputEnded { leave() }
+    }
+
+    /// Whose the request is; nil when it was answered, because its body cannot be read.
+    private func assign(
+        _ bytes: UnsafeBufferPointer<UInt8>, body: UnsafeBufferPointer<UInt8>, by route: CompiledRoute, name: RequestName
+    ) -> Assignment? {
+        if !route.layers.isEmpty {
+            switch unsafe route.ask(loop.parser, in: bytes.span, body: body, name: name, client: unit) {
+            case .takes(let assignment): return assignment
+            case .passes: break
+            case .repeatedKey(let pointer):
+                refuseBody(.repeatedKey(pointer: pointer))
+                return nil
+            }
+        }
+        guard let unit = unsafe unit(of: bytes, body: body, by: route, name: name) else { return nil }
+        return route.assign(unit)
     }
 
     /// The request's unit; nil when the request was answered, because its body cannot be read.

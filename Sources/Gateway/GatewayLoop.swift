@@ -70,7 +70,7 @@ import Telemetry
         for variant in next.variants {
             let key = VariantKey(route: variant.route, variant: variant.id)
             let counted = kept[key] ?? VariantCounters()
-            (counted.counts.route, counted.counts.variant) = (variant.routeName, variant.name)
+            (counted.counts.route, counted.counts.variant) = (variant.routeName, variant.label)
             (kept[key], variant.counters) = (counted, counted)
         }
         counters = kept

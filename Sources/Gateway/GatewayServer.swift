@@ -20,11 +20,13 @@ public final class GatewayServer: Sendable {
         /// Of bodies that are streamed.
         public var bodyBytesStreamedMax = 1 << 30
         public var connectionsMax = 16_384  // per loop
+        /// Where units are kept that experiments freeze at the variant they saw first; without it they follow the split.
+        public var sticky: StickyFolder?
         public init(address: SocketAddress, loops: Int) { (self.address, self.loops) = (address, loops) }
     }
     /// Receives batches of exposures off the hot path, in order per loop.
     public typealias ExposureSink = @Sendable ([Exposure]) async -> Void
-    /// Answers `POST /v1/feedback` (body as sent).
+    /// Answers `POST /v1/feedback` and `POST /ofrep/v1/evaluate/flags...` (body as sent).
     public typealias FeedbackHandler = @Sendable (HTTPRequest) async -> HTTPResponse
 
     private struct Served: Sendable {
@@ -41,6 +43,7 @@ public final class GatewayServer: Sendable {
     private let rings: [ExposureRing]
     private let pump: ExposurePump
     private let feedback: FeedbackHandler
+    private let remote: RemoteEvaluation
     private let state: Mutex<State>
 
     public static let loopsMax = 256
@@ -50,18 +53,28 @@ public final class GatewayServer: Sendable {
         (self.settings, self.feedback) = (settings, feedback)
         rings = (0..<settings.loops).map { _ in ExposureRing() }
         pump = ExposurePump(rings: rings, sink: exposures)
+        remote = RemoteEvaluation(sticky: settings.sticky, sink: exposures)
+        remote.adopt(table)
         state = Mutex(State(table: table))
     }
+
+    /// Answers the OpenFeature Remote Evaluation Protocol, whoever the request came to.
+    public func evaluate(_ request: HTTPRequest) async -> HTTPResponse { await remote.answer(request) }
+
+    /// Whether a path is one of that protocol's.
+    public static func evaluates(_ path: String) -> Bool { RemoteEvaluation.answers(path) }
 
     /// Binds and serves; the address says the real port when 0 was asked for.
     public func start() throws(Fault) -> SocketAddress {
         let sockets = try bindAll()
         let instance = UInt32.random(in: 0...UInt32.max)
         let table = state.withLock { $0.table }
+        remote.adopt(table)
         var loops: [Served] = []
         for (index, bound) in sockets.enumerated() {
             let loop = GatewayLoop(
-                index: index, instance: instance, settings: settings, table: CompiledTable(table), ring: rings[index], pump: pump,
+                index: index, instance: instance, settings: settings, table: CompiledTable(table, sticky: settings.sticky),
+                ring: rings[index], pump: pump,
                 feedback: feedback)
             let mailbox = try Reactor.start("gateway-\(index)") { reactor in loop.serve(bound, on: reactor) }
             loops.append(Served(loop: loop, mailbox: mailbox))
@@ -101,7 +114,10 @@ public final class GatewayServer: Sendable {
         // Compiled on a thread of its own: names are looked up on the way, which may block.
         let compiled: [Handed]
         do {
-            compiled = try await Threads.run("gateway-table") { loops.map { _ in Handed(table: CompiledTable(table)) } }
+            compiled = try await Threads.run("gateway-table") { [settings, remote] in
+                remote.adopt(table)
+                return loops.map { _ in Handed(table: CompiledTable(table, sticky: settings.sticky)) }
+            }
         } catch {
             Log("gateway").error("a routing table cannot be taken over", ["why": .string(error.why)])
             return
@@ -126,7 +142,12 @@ public final class GatewayServer: Sendable {
     /// Requests, errors, latency (quantiles within 1 %), in flight, bytes, per route and variant.
     public func metrics() async -> JSONValue { GatewayMetrics(await counts()).json }
 
-    public func writeMetrics(to page: inout PrometheusText) async { GatewayMetrics(await counts()).write(to: &page) }
+    public func writeMetrics(to page: inout PrometheusText) async {
+        GatewayMetrics(await counts()).write(to: &page)
+        page.family(
+            "openclaw_units_not_kept_total", .counter, help: "Units whose first variant could not be kept: the table is full.")
+        page.sample("openclaw_units_not_kept_total", [], Double(settings.sticky?.turnedAway ?? 0))
+    }
 
     private func counts() async -> [LoopCounts] {
         var counts: [LoopCounts] = []

@@ -2,19 +2,26 @@ import HTTP
 import JSON
 import Sockets
 
-/// The two paths of the gateway's address that are not routes.
+/// The paths of the gateway's address that are not routes.
 enum OwnDoor {
-    case feedback, health
+    case feedback, health, evaluation
 
     init?(_ request: borrowing RequestParser, in bytes: Span<UInt8>) {
         switch (request.method, request.path.count) {
         case (.post, 12) where bytes.holds(Self.feedbackPath, at: request.path.start): self = .feedback
         case (.get, 8) where bytes.holds(Self.healthPath, at: request.path.start): self = .health
+        case (.post, 24...) where Self.isEvaluation(request.path, in: bytes): self = .evaluation
         default: return nil
         }
     }
     private static let feedbackPath = Array("/v1/feedback".utf8)
     private static let healthPath = Array("/healthz".utf8)
+    private static let evaluationPath = Array(RemoteEvaluation.path.utf8)
+
+    private static func isEvaluation(_ path: ByteRange, in bytes: Span<UInt8>) -> Bool {
+        guard bytes.holds(evaluationPath, at: path.start) else { return false }
+        return path.count == evaluationPath.count || bytes[path.start + evaluationPath.count] == UInt8(ascii: "/")
+    }
 }
 
 /// What the gateway itself says.
@@ -29,11 +36,11 @@ extension ClientConnection {
                     HTTPResponse(
                         status: 200, headers: HTTPHeaders([("Content-Type", "text/plain")]), body: .bytes(Array("ok\n".utf8))))
             }
-        case .feedback: return unsafe serveFeedback(bytes)
+        case .feedback, .evaluation: return unsafe serveConsulted(bytes)
         }
     }
 
-    private func serveFeedback(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    private func serveConsulted(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
         let head = loop.parser.count
         var body: [UInt8] = []
         var used = head

@@ -23,13 +23,19 @@ package struct RequestName {
 
     /// The request as its own unit: what `route explain --unit ID` hashes.
     var unit: UnitID {
+        let digits = digits
+        return unsafe digits.span.withUnsafeBufferPointer { unsafe UnitID($0) }
+    }
+
+    /// As `write` writes it.
+    var digits: InlineArray<32, UInt8> {
         var digits = InlineArray<32, UInt8>(repeating: 0)
         for index in 0..<32 {
             let word = index < 16 ? high : low
             let nibble = UInt8(truncatingIfNeeded: word >> UInt64(60 - index % 16 * 4) & 15)
             digits[index] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
         }
-        return unsafe digits.span.withUnsafeBufferPointer { unsafe UnitID($0) }
+        return digits
     }
 }
 

@@ -31,33 +31,49 @@ public struct RouteDecision: Sendable {
     public var passed: [(experiment: RouteExperiment, why: Layer.Passing)]
 }
 
-extension Route {
-    /// The gateway's own decision, for a unit and attributes that are known. `remembers` says that the unit is exposed now.
-    public func decide(
-        unit text: String, attributes: [String: JSONValue] = [:], sticky: StickyFolder? = nil, remembers: Bool = false
-    ) -> RouteDecision {
+/// A route made ready to decide for units that are known by their text: what `route explain` and remote evaluation ask. It
+/// asks the same layers and the same split as the gateway's loops do.
+public struct RouteDecider: Sendable {
+    public let route: Route
+    private let layers: [(layer: Layer, kept: StickyTable?)]
+    private let shares: [VariantID: Int]
+
+    /// A table of kept units that cannot be opened is missing here as it is at the gateway, which says so in its log.
+    public init(_ route: Route, sticky: StickyFolder? = nil) {
+        self.route = route
+        shares = route.split.shares
+        layers = route.experiments.map { experiment in
+            (Layer(experiment), experiment.stickiness == .user ? try? sticky?.table(of: experiment.number) : nil)
+        }
+    }
+
+    /// The gateway's decision for a unit. `attributes` is what its requests would say of it; `remembers` says that the unit is
+    /// exposed now.
+    public func decide(unit text: String, attributes: [String: JSONValue] = [:], remembers: Bool = false) -> RouteDecision {
         let unit = UnitID(text)
+        let bytes = Array(text.utf8)
         var passed: [(RouteExperiment, Layer.Passing)] = []
-        for experiment in experiments {
-            switch experiment.answer(unit: text, attributes: attributes, sticky: sticky, remembers: remembers) {
+        for (layer, kept) in layers {
+            let experiment = layer.experiment
+            let known = experiment.visible(attributes, unit: text)
+            switch layer.answer(for: unit, text: bytes.span, attributes: known, kept: kept, remembers: remembers) {
             case .takes(let variant, let propensity, let because):
                 return RouteDecision(
                     variant: variant, propensity: propensity, experiment: experiment, because: because, passed: passed)
             case .passes(let why): passed.append((experiment, why))
             }
         }
-        let variant = split.variant(for: unit)
+        let variant = route.split.variant(for: unit)
         return RouteDecision(
-            variant: variant, propensity: UInt16(clamping: split.shares[variant] ?? 0), experiment: nil, because: .split,
-            passed: passed)
+            variant: variant, propensity: UInt16(clamping: shares[variant] ?? 0), experiment: nil, because: .split, passed: passed)
     }
 
-    /// What the gateway answers `unit` with, and why. `unit` is the identity as the request carries it (a header's value, say).
-    public func explain(unit text: String, attributes: [String: JSONValue] = [:], sticky: StickyFolder? = nil) -> RouteExplanation {
-        let decision = decide(unit: text, attributes: attributes, sticky: sticky)
-        let split = decision.experiment?.split ?? split
+    /// The decision in words.
+    public func explain(unit text: String, attributes: [String: JSONValue] = [:]) -> RouteExplanation {
+        let decision = decide(unit: text, attributes: attributes)
+        let split = decision.experiment?.split ?? route.split
         let bucket = UnitID(text).bucket(salt: split.salt, of: split.owners.count)
-        let variant = variant(decision.variant)?.name ?? "?"
+        let variant = route.variant(decision.variant)?.name ?? "?"
         let share = Share.text(split.shares[decision.variant] ?? 0)
         var reasons = decision.passed.map { "experiment \($0.experiment.name) did not take it: \($0.experiment.text(of: $0.why))" }
         switch (decision.experiment, decision.because) {
@@ -75,25 +91,28 @@ extension Route {
             )
         case (nil, _):
             reasons.append(
-                "the unit (\(self.unit.text)) hashes to bucket \(bucket) of 10 000, which \(variant) owns; it owns \(share)")
+                "the unit (\(route.unit.text)) hashes to bucket \(bucket) of 10 000, which \(variant) owns; it owns \(share)")
         }
         return RouteExplanation(
-            route: name, unit: text, bucket: bucket, variant: variant, experiment: decision.experiment?.name,
+            route: route.name, unit: text, bucket: bucket, variant: variant, experiment: decision.experiment?.name,
             reason: reasons.joined(separator: "; "))
     }
 }
 
+extension Route {
+    /// What the gateway answers `unit` with, and why. `unit` is the identity as the request carries it (a header's value, say).
+    public func explain(unit text: String, attributes: [String: JSONValue] = [:], sticky: StickyFolder? = nil) -> RouteExplanation {
+        RouteDecider(self, sticky: sticky).explain(unit: text, attributes: attributes)
+    }
+}
+
 extension RouteExperiment {
-    /// What this experiment says of a unit.
-    public func answer(
-        unit text: String, attributes: [String: JSONValue], sticky: StickyFolder?, remembers: Bool = false
-    ) -> Layer.Answer {
-        let kept = stickiness == .user ? try? sticky?.table(of: number) : nil
-        let bytes = Array(text.utf8)
-        return Layer(self).answer(for: UnitID(text), text: bytes.span, kept: kept, remembers: remembers) {
-            // As at the gateway: what the experiment declares, and the unit as `id`.
-            .object(attributes.filter { audience.attributes[$0.key] != nil }.merging(["id": .string(text)]) { given, _ in given })
-        }
+    /// What this experiment sees of a unit's attributes: those it declares, and the unit as `id`.
+    func visible(_ attributes: [String: JSONValue], unit: String) -> JSONValue {
+        guard audience.condition != nil else { return .null }
+        var visible = attributes.filter { audience.attributes[$0.key] != nil }
+        if audience.attributes["id"] == nil { visible["id"] = .string(unit) }
+        return .object(visible)
     }
 
     func text(of passing: Layer.Passing) -> String {

@@ -75,16 +75,16 @@ struct GrowthBookCases {
         #expect(variations[chosen?.variation ?? 0] == wanted.value)
         #expect((chosen != nil) == wanted.isIn)
         #expect((chosen?.hashed ?? false) == wanted.hashUsed)
+        // The same through what the gateway asks, where a route's experiment can say it.
         guard let layer = PublishedCase.layer(experiment, in: context) else { return }
-        // The same through what the gateway asks.
         let attribute = experiment["hashAttribute"]?.stringValue ?? "id"
         let unit = PublishedCase.spelled(context["attributes"]?[attribute])
-        let answer = layer.answer(unit: unit, attributes: context["attributes"]?.objectValue ?? [:], sticky: nil)
-        switch answer {
-        case .takes(let variant, _, let because):
-            #expect(Int(variant.number) == chosen?.variation)
-            #expect((because == .split) == wanted.hashUsed)
-        case .passes: #expect(chosen == nil)
+        let route = PublishedCase.route(carrying: layer)
+        let decision = RouteDecider(route).decide(unit: unit, attributes: context["attributes"]?.objectValue ?? [:])
+        #expect((decision.experiment != nil) == (chosen != nil))
+        if let chosen, decision.experiment != nil {
+            #expect(Int(decision.variant.number) == chosen.variation)
+            #expect((decision.because == .split) == wanted.hashUsed)
         }
     }
 
@@ -176,6 +176,13 @@ struct PublishedCase: Sendable, CustomTestStringConvertible {
             return (0..<count).contains(Int(forced)) ? (Int(forced), false) : nil
         }
         return (variation, true)
+    }
+
+    static func route(carrying experiment: RouteExperiment) -> Route {
+        Route(
+            id: RouteID(1), name: "r", match: RouteMatch(path: "/"), unit: experiment.unit,
+            variants: [Variant(id: VariantID(255), name: "base", url: "http://127.0.0.1:1/")], timeouts: RouteTimeouts(),
+            split: TrafficSplit(route: "r", shares: [VariantID(255): 10_000]), experiments: [experiment])
     }
 
     /// The experiment as a route carries one; nil for what no route's experiment can say.

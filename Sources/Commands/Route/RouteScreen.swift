@@ -33,6 +33,20 @@ enum RouteScreen {
         let next =
             owner.map { "openclaw release status \($0.split(separator: "/").last ?? "")" }
             ?? "openclaw route explain \(name) --unit UNIT | openclaw route set \(name) VARIANT=SHARE..."
-        return "\(head)\n\(table.text(style))\nnext: \(next)"
+        let layers = (route["experiments"]?.arrayValue ?? []).map { layer($0, style) + "\n" }.joined()
+        return "\(head)\n\(table.text(style))\n\(layers)next: \(next)"
+    }
+
+    /// One experiment over the split: who it is for, and its shares.
+    private static func layer(_ experiment: JSONValue, _ style: Style) -> String {
+        var words = ["experiment \(style.strong(experiment["name"]?.stringValue ?? "")) comes first"]
+        words.append("unit \(experiment["unit"]?.stringValue ?? "")")
+        if let space = experiment["namespace"], space != .null {
+            let (from, to) = (space["from"]?.numberValue ?? 0, space["to"]?.numberValue ?? 1)
+            words.append("\(Figures.share(from)) to \(Figures.share(to)) of namespace \(space["name"]?.stringValue ?? "")")
+        }
+        if let coverage = experiment["coverage"]?.numberValue, coverage < 1 { words.append("covers \(Figures.share(coverage))") }
+        if experiment["condition"] != nil { words.append("has a condition") }
+        return "  \(words.joined(separator: ", ")): \(split(experiment))"
     }
 }

@@ -4,5 +4,5 @@ enum AllEndpoints {
         HealthRoutes.endpoints + ApplyRoutes.endpoints + RegistryRoutes.endpoints + PromptRoutes.endpoints
         + ProviderRoutes.endpoints + TrafficRoutes.endpoints
         + ReleaseRoutes.endpoints
-        + OutcomeRoutes.endpoints + TokenRoutes.endpoints + AuditRoutes.endpoints + EventRoutes.endpoints
+        + OutcomeRoutes.endpoints + EvaluationDoor.endpoints + TokenRoutes.endpoints + AuditRoutes.endpoints + EventRoutes.endpoints
 }

@@ -31,10 +31,14 @@ enum TrafficRoutes {
         },
         Endpoint(
             .get, "/api/v1/routes/{name}/explain", .scope(.read), "Which variant a unit gets, and why",
-            query: [.init("unit", "The unit, as the route's requests name it", required: true)],
+            query: [
+                .init("unit", "The unit, as the route's requests name it", required: true),
+                .init("attributes", "What the unit's requests say of it, as a JSON object: for experiments with conditions"),
+            ],
             gives: .object([
                 "route": .string("The route"), "unit": .string("The unit"), "bucket": .integer("0 to 9 999"),
-                "variant": .string("What answers it"), "reason": .string("Why"),
+                "variant": .string("What answers it"), "experiment": Schema.string("The experiment that decided").orNull,
+                "reason": .string("Why"),
             ])
         ) { call throws(Fault) in
             guard let unit = call.request.query("unit"), !unit.isEmpty else {
@@ -42,7 +46,8 @@ enum TrafficRoutes {
                     .usage, what: "There is nobody to explain.", why: "No unit was named.",
                     fix: "Name one: ?unit=user-17 (--unit user-17).")
             }
-            return .json(try await call.services.routes.explain(route: call["name"], unit: unit).json)
+            let attributes = try attributes(call.request.query("attributes"))
+            return .json(try await call.services.routes.explain(route: call["name"], unit: unit, attributes: attributes).json)
         },
     ]
 
@@ -51,6 +56,7 @@ enum TrafficRoutes {
         "owner": Schema.string("The release that moves it now").orNull, "timeouts": .any("Milliseconds"),
         "api": Schema.string("What its requests are, where the gateway reads them").orNull,
         "budgets": .array(of: .string("How much may be spent, and in which time")),
+        "experiments": LayerAnswers.schema,
         "variants": .array(
             of: .object(
                 [
@@ -63,6 +69,14 @@ enum TrafficRoutes {
                 ])),
     ])
 
+    private static func attributes(_ text: String?) throws(Fault) -> [String: JSONValue] {
+        guard let text else { return [:] }
+        if let members = try? JSONValue(parsing: text).objectValue { return members }
+        throw Fault(
+            .usage, what: "`attributes` is not usable.", why: "It is not a JSON object.",
+            fix: "Send ?attributes={\"country\":\"DE\"}.")
+    }
+
     static func found(_ name: String, in routes: RouteService) async throws(Fault) -> Route {
         if let route = await routes.route(name) { return route }
         throw RegistryRoutes.unknown("route", name, known: await routes.routes().map(\.name), list: "openclaw route list")
@@ -72,7 +86,7 @@ enum TrafficRoutes {
         let shares = route.split.shares
         return [
             "name": .string(route.name), "match": JSONValue(encoding: route.match), "unit": .string(route.unit.text),
-            "owner": owner.map(JSONValue.string) ?? .null,
+            "owner": owner.map(JSONValue.string) ?? .null, "experiments": LayerAnswers.json(route),
             "timeouts": [
                 "connect_ms": .integer(route.timeouts.connect), "first_byte_ms": .integer(route.timeouts.firstByte),
                 "idle_ms": .integer(route.timeouts.idle),
@@ -80,7 +94,7 @@ enum TrafficRoutes {
             "api": route.api.map { .string($0.rawValue) } ?? .null,
             "budgets": .array((route.budgets ?? []).map { .string($0.scope == .token ? "\($0.text), each token" : $0.text) }),
             "variants": .array(
-                route.variants.map { variant in
+                route.baseVariants.map { variant in
                     [
                         "name": .string(variant.name), "url": .string(variant.url),
                         "share": .number(Double(shares[variant.id] ?? 0) / 10_000),

@@ -37,6 +37,8 @@ public struct Home: Sendable, Equatable {
     var artifacts: String { "\(path)/artifacts" }
     var outcomes: String { "\(path)/outcomes" }
     var releases: String { "\(path)/releases" }
+    /// What units of experiments saw first.
+    var units: String { "\(path)/units" }
 
     /// Makes the folder (and those above it), 0700: it holds keys and tokens.
     func create() throws(Fault) {

@@ -111,6 +111,7 @@ extension HTTPResponse {
         case .json(let value, let status):
             HTTPResponse(
                 status: status, headers: headers(type: "application/json"), body: .bytes(Array((value.canonicalText + "\n").utf8)))
+        case .whole(let response): response
         case .text(let text, let type): HTTPResponse(status: 200, headers: headers(type: type), body: .bytes(Array(text.utf8)))
         case .stream(let stream, let type): HTTPResponse(status: 200, headers: headers(type: type), body: .stream(stream))
         case .events(let stream): HTTPResponse(status: 200, headers: headers(type: "text/event-stream"), body: .stream(stream))

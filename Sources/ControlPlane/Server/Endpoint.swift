@@ -1,4 +1,5 @@
 import Faults
+import HTTP
 import JSON
 
 /// One thing the control API does, declared as data: the router serves it, the OpenAPI document describes it, and neither can
@@ -79,6 +80,8 @@ struct Endpoint: Sendable {
 enum Answer: Sendable {
     case json(JSONValue, status: Int = 200)
     case text(String, type: String)
+    /// An answer in another protocol's shape.
+    case whole(HTTPResponse)
     case events(AsyncStream<[UInt8]>)
     /// A text that is written as it is made (an export may be larger than the memory).
     case stream(AsyncStream<[UInt8]>, type: String)

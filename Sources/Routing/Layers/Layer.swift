@@ -50,17 +50,21 @@ public struct Layer: Sendable {
     /// Whether the unit's text must be there, not its hash alone.
     public var needsText: Bool { isPublic || experiment.audience.condition != nil }
 
-    /// Whose a unit is. `text` is the unit as it was read (it may be empty unless `needsText`); `attributes` is asked only when
-    /// a condition needs it. With `kept` a unit that was exposed keeps its variant, and with `remembers` one that is exposed
-    /// now will. Allocates nothing unless there is a condition.
-    @inline(__always)
+    /// Whether `answer` will look at attributes: they are gathered only then.
+    public func asksAttributes(of unit: UnitID, text: Span<UInt8>) -> Bool {
+        guard experiment.audience.condition != nil, overrides[unit.hash] == nil else { return false }
+        return experiment.audience.namespace.map { has(unit, text, in: $0) } ?? true
+    }
+
+    /// Whose a unit is. `text` is the unit as it was read (it may be empty unless `needsText`). With `kept` a unit that was
+    /// exposed keeps its variant, and with `remembers` one that is exposed now will. Allocates nothing where no condition is.
     public func answer(
-        for unit: UnitID, text: Span<UInt8>, kept: StickyTable?, remembers: Bool, attributes: () -> JSONValue
+        for unit: UnitID, text: Span<UInt8>, attributes: JSONValue = .null, kept: StickyTable?, remembers: Bool
     ) -> Answer {
         if !overrides.isEmpty, let variant = overrides[unit.hash] { return .takes(variant, propensity: 0, because: .overridden) }
         if let namespace = experiment.audience.namespace, !has(unit, text, in: namespace) { return .passes(.outsideNamespace) }
         if let condition = experiment.audience.condition,
-            !condition.matches(attributes: attributes(), savedGroups: experiment.audience.groups)
+            !condition.matches(attributes: attributes, savedGroups: experiment.audience.groups)
         {
             return .passes(.notMeant)
         }
@@ -86,9 +90,8 @@ public struct Layer: Sendable {
     /// What the unit was exposed to first, if that is still there; else `fresh`, which it keeps from now on.
     private func held(_ unit: UnitID, fresh: VariantID, share: UInt16, in kept: StickyTable, remembers: Bool) -> Answer {
         let entry = StickyTable.Entry(variant: fresh, propensity: share)
-        let isAlive: (VariantID) -> Bool = { experiment.variants.contains($0) }
-        let found =
-            remembers ? kept.insert(unit, entry, unless: isAlive) : kept.entry(of: unit).flatMap { isAlive($0.variant) ? $0 : nil }
+        var found = remembers ? kept.insert(unit, entry, among: experiment.variants) : kept.entry(of: unit)
+        if let known = found, !experiment.variants.contains(known.variant) { found = nil }
         guard let found, found != entry else { return .takes(fresh, propensity: share, because: .split) }
         return .takes(found.variant, propensity: found.propensity, because: .kept)
     }

@@ -44,6 +44,10 @@ extension RouteExperimentSpec {
         }
         guard let condition = audience.condition else { return }
         if let complaint = condition.complaint { throw refused("its condition cannot be understood", complaint) }
+        if condition.attributeNames.contains("id"), audience.attributes["id"] == nil, case .clientAddress = unit {
+            throw refused(
+                "its condition asks for id", "a client's address is hashed, and its text is not kept: use another attribute")
+        }
         let missing = condition.attributeNames.subtracting(audience.attributes.keys).subtracting(["id"]).sorted()
         guard missing.isEmpty else {
             throw refused(

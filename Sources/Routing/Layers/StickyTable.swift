@@ -65,7 +65,7 @@ import Synchronization
     }
 
     /// The unit's entry from now on: the one it has, unless its variant is gone; else `entry`. Nil when there is no room.
-    func insert(_ unit: UnitID, _ entry: Entry, unless isAlive: (VariantID) -> Bool) -> Entry? {
+    func insert(_ unit: UnitID, _ entry: Entry, among alive: [VariantID]) -> Entry? {
         let (key, start) = StickyTable.place(of: unit)
         let wanted = key << 22 | UInt64(min(entry.propensity, 0x3fff)) << 8 | UInt64(entry.variant.number)
         for step in 0..<StickyTable.probesMax {
@@ -74,7 +74,7 @@ import Synchronization
             while word == 0 || word >> 22 == key {
                 if word != 0 {
                     let found = StickyTable.entry(word)
-                    if isAlive(found.variant) { return found }
+                    if alive.contains(found.variant) { return found }
                 }
                 let (done, other) = unsafe words[index].compareExchange(
                     expected: word, desired: wanted, ordering: .acquiringAndReleasing)
