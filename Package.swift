@@ -122,7 +122,7 @@ let rooms: [Target] = [
         "GatewayTests",
         [
             "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry",
-            "TestSockets",
+            "TestFolders", "TestSockets",
         ]),
     tests(
         "ControlPlaneTests",

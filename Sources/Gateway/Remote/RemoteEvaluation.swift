@@ -64,27 +64,29 @@ package final class RemoteEvaluation: Sendable {
             return RemoteRefusal.unknownFlag(closest: closest(to: key)).response(key: key)
         }
         let name = names.withLock { $0.next() }
-        if let exposure = flag.exposure(name, asked, position: position) { await sink([exposure]) }
-        return .json(flag.json(request: name, tracked: flag.isTracked(asked)))
+        let tracked = flag.isTracked(asked)
+        if tracked, let exposure = flag.exposure(name, asked, position: position) { await sink([exposure]) }
+        return .json(flag.json(request: tracked ? name : nil))
     }
 
     /// Every flag. The tag stands for the answers, not for the requests' names, so that a client that has them is told so;
     /// it is exposed to nothing new then.
     private func evaluateAll(_ asked: RemoteQuestion) async -> HTTPResponse {
-        let keys = known.withLock { Array($0.deciders.keys) + Array($0.routes.keys.filter { name in $0.deciders[name] == nil }) }
+        let keys = known.withLock { Set($0.deciders.keys).union($0.routes.keys) }
         let flags = keys.sorted().compactMap { decide($0, asked, remembers: false) }
-        let plain = JSONValue.array(flags.map { $0.flag.json(request: nil, tracked: false) })
+        let plain = JSONValue.array(flags.map { $0.flag.json(request: nil) })
         let tag = "\"\(String(UnitID(plain.canonicalText).hash, radix: 16))\""
         if asked.has(tag: tag) { return HTTPResponse(status: 304, headers: HTTPHeaders([("ETag", tag)])) }
         var exposures: [Exposure] = []
         var list: [JSONValue] = []
         for (flag, position) in flags {
             let name = names.withLock { $0.next() }
-            let tracked = flag.isTracked(asked)
+            // A route's flag repeats what an experiment's own flag says.
+            let tracked = flag.isTracked(asked) && (flag.isExperiment || flag.decision.experiment == nil)
             // Only now is it shown: a unit that keeps its variant keeps it from here on.
             if tracked { _ = decide(flag.key, asked) }
-            if let exposure = flag.exposure(name, asked, position: position) { exposures.append(exposure) }
-            list.append(flag.json(request: name, tracked: tracked))
+            if tracked, let exposure = flag.exposure(name, asked, position: position) { exposures.append(exposure) }
+            list.append(flag.json(request: tracked ? name : nil))
         }
         if !exposures.isEmpty { await sink(exposures) }
         var response = HTTPResponse.json(["flags": .array(list)])
@@ -171,16 +173,16 @@ struct RemoteFlag {
     }
 
     func exposure(_ name: RequestName, _ asked: RemoteQuestion, position: Int64) -> Exposure? {
-        guard isTracked(asked), let variant else { return nil }
+        guard let variant else { return nil }
         return Exposure(
             request: name.id, route: route.id, variant: variant.id, kind: .success, status: 200, propensity: decision.propensity,
             unit: UnitID(asked.unit).hash, tablePosition: position, at: .now(), latencyMicroseconds: 0, bytesIn: 0, bytesOut: 0)
     }
 
     /// As the protocol has it. Without a value the application's default counts.
-    func json(request name: RequestName?, tracked: Bool) -> JSONValue {
+    func json(request name: RequestName?) -> JSONValue {
         var metadata: [String: JSONValue] = ["route": .string(route.name)]
-        if let name, tracked { metadata["requestId"] = .string(name.id.description) }
+        if let name { metadata["requestId"] = .string(name.id.description) }
         if let experiment = decision.experiment, variant != nil { metadata["experiment"] = .string(experiment.name) }
         // A client that insists on a variant's name gets the one that a request would be answered with.
         let answering = route.variant(decision.variant)?.name ?? ""
