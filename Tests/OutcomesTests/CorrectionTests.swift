@@ -3,6 +3,7 @@ import Outcomes
 import Routing
 import Statistics
 import Telemetry
+import TestFolders
 import Testing
 
 struct CorrectionTests {
