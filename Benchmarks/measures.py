@@ -209,11 +209,8 @@ def first_under(wanted, moments, asked, limit=5):
 
 
 def rollback(binary, folder, repeats):
-    """Seconds from the recorded failing verdict until the last request that the candidate still answered began."""
-    times = []
-    for number in range(repeats):
-        times.append(one_rollback(binary, folder / f"rollback-{number}"))
-    return times
+    """Seconds from the recorded failing verdict until a unit of the candidate was answered by the stable version again."""
+    return [one_rollback(binary, folder / f"rollback-{number}") for number in range(repeats)]
 
 
 def one_rollback(binary, folder):
@@ -228,27 +225,43 @@ def one_rollback(binary, folder):
         openclaw.start([folder / "model.yaml", folder / "route.yaml"])
         openclaw.run("release", "apply", str(folder / "release.yaml"))
         client = Client(openclaw.gateway_port, "/fraud")
-        last_bad, seen, deadline = 0.0, 0, time.time() + 60
-        quiet_since = None
-        while time.time() < deadline:
-            began = time.time()
+        deadline = time.time() + 60
+        watch = None
+        while time.time() < deadline and (watch is None or watch.is_alive()):
             variant, _ = client.ask()
-            if variant == "v12":
-                last_bad, seen, quiet_since = began, seen + 1, None
-            elif seen and quiet_since is None:
-                quiet_since = began
-            if quiet_since and began - quiet_since > 2:
-                break
+            if variant == "v12" and watch is None:
+                watch = RollbackWatch(openclaw.gateway_port, f"user-{client.number}", deadline)
+                watch.start()
             time.sleep(0.002)
         client.close()
-        return max(0.0, last_bad - verdict_time(openclaw))
+        if watch is None or watch.in_effect is None:
+            raise RuntimeError("the candidate fails every request, and within 60 s its traffic was not taken back")
+        return watch.in_effect - verdict_time(openclaw)
     finally:
         openclaw.stop()
         upstream.stop()
 
 
+class RollbackWatch(threading.Thread):
+    """Asks for one unit of the candidate's, as fast as it is answered, until the stable version answers it."""
+
+    def __init__(self, port, unit, deadline):
+        super().__init__(daemon=True)
+        self.port, self.unit, self.deadline = port, unit, deadline
+        self.in_effect = None
+
+    def run(self):
+        client = Client(self.port, "/fraud")
+        while time.time() < self.deadline:
+            variant, _ = client.ask(self.unit)
+            if variant == "v11":
+                self.in_effect = time.time()
+                break
+        client.close()
+
+
 def verdict_time(openclaw):
-    """When the decision to roll back was recorded, by the ledger's own time."""
+    """When the decision to roll back was recorded, by the ledger's own time: whole milliseconds, the last begun one."""
     story = openclaw.ask("release", "explain", "fraud-model-v12")
     if story["state"] != "rolled_back":
         raise RuntimeError(f"the candidate fails every request and is {story['state']}: {story.get('because')}")

@@ -39,7 +39,7 @@ import Synchronization
     }
 }
 
-/// Carries exposures from the loops' rings to the sink, every few hundredths of a second while there are any; asleep when there are none.
+/// Carries exposures from the loops' rings to the sink, many at a time while there are any; asleep when there are none.
 final class ExposurePump: Sendable {
     private let rings: [ExposureRing]
     private let sink: GatewayServer.ExposureSink
