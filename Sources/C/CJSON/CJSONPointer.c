@@ -1,3 +1,4 @@
+#include "CJSONMembers.h"
 #include "CJSONPointer.h"
 
 #include "CJSONNumbers.h"
@@ -347,4 +348,67 @@ size_t claw_json_unescape(const uint8_t *raw, size_t count, uint8_t *out) {
         }
     }
     return (size_t)(to - out);
+}
+
+long claw_json_members(const uint8_t *bytes, size_t count, claw_json_member *members, size_t capacity) {
+    scan s = {bytes, bytes, bytes + count, NULL, NULL, CLAW_JSON_PLACE_MISSING};
+    size_t found = 0;
+    if (count > UINT32_MAX) return CLAW_JSON_MEMBERS_INVALID;
+    skip_space(&s);
+    if (s.at >= s.end) return CLAW_JSON_MEMBERS_INVALID;
+    if (*s.at != '{') {
+        bool valid = scan_value(&s, 0, -1);
+        skip_space(&s);
+        return valid && s.at == s.end ? CLAW_JSON_MEMBERS_NO_OBJECT : CLAW_JSON_MEMBERS_INVALID;
+    }
+    s.at++;
+    skip_space(&s);
+    if (s.at < s.end && *s.at == '}') {
+        s.at++;
+    } else {
+        while (true) {
+            const uint8_t *key;
+            size_t length;
+            bool escaped;
+            skip_space(&s);
+            if (s.at >= s.end || *s.at != '"' || !scan_string(&s, &key, &length, &escaped)) return CLAW_JSON_MEMBERS_INVALID;
+            skip_space(&s);
+            if (s.at >= s.end || *s.at++ != ':') return CLAW_JSON_MEMBERS_INVALID;
+            skip_space(&s);
+            const uint8_t *value = s.at;
+            if (!scan_value(&s, 1, -1)) return CLAW_JSON_MEMBERS_INVALID;
+            if (found < capacity) {
+                members[found].key_start = (uint32_t)(key - bytes);
+                members[found].key_end = (uint32_t)(key - bytes + (ptrdiff_t)length);
+                members[found].value_start = (uint32_t)(value - bytes);
+                members[found].value_end = (uint32_t)(s.at - bytes);
+                members[found].key_is_escaped = escaped;
+            }
+            found++;
+            skip_space(&s);
+            if (s.at >= s.end) return CLAW_JSON_MEMBERS_INVALID;
+            uint8_t byte = *s.at++;
+            if (byte == '}') break;
+            if (byte != ',') return CLAW_JSON_MEMBERS_INVALID;
+        }
+    }
+    skip_space(&s);
+    if (s.at != s.end) return CLAW_JSON_MEMBERS_INVALID;
+    return found <= capacity ? (long)found : CLAW_JSON_MEMBERS_TOO_MANY;
+}
+
+int claw_json_next_item(const uint8_t *bytes, size_t count, size_t *at, size_t *start, size_t *end) {
+    scan s = {bytes, bytes + *at, bytes + count, NULL, NULL, CLAW_JSON_PLACE_MISSING};
+    skip_space(&s);
+    if (s.at >= s.end) return -1;
+    uint8_t byte = *s.at++;
+    if (*at == 0 ? byte != '[' : byte != ',' && byte != ']') return -1;
+    if (byte == ']') return 0;
+    skip_space(&s);
+    if (byte == '[' && s.at < s.end && *s.at == ']') return 0;
+    *start = (size_t)(s.at - bytes);
+    if (!scan_value(&s, 1, -1)) return -1;
+    *end = (size_t)(s.at - bytes);
+    *at = *end;
+    return 1;
 }

@@ -1,0 +1,125 @@
+import Outcomes
+import Providers
+import Routing
+import Sockets
+
+/// What a variant of a route with `api: openai` adds to a request's way: a prompt, providers, budgets.
+final class CompiledModel {
+    let prompt: CompiledPrompt?
+    /// In the order of trying.
+    let hosts: [ModelHost]
+    let budgets: [Budget]
+    let book: BudgetBook
+    /// Whose money is spent: `route/support`.
+    let owner: String
+
+    init(_ variant: Variant, of route: Route, book: BudgetBook) {
+        prompt = variant.prompt.map { CompiledPrompt($0.template) }
+        let providers = variant.providers ?? [ProviderBinding(name: "", url: variant.url, timeouts: route.timeouts, retriesMax: 0)]
+        hosts = providers.map { ModelHost($0, isProvider: variant.providers != nil) }
+        (budgets, self.book, owner) = (route.budgets ?? [], book, "route/\(route.name)")
+    }
+
+    /// The first provider from `start` on that is not known to fail now; that one where all are.
+    func host(from start: Int, at now: Int64) -> Int {
+        for index in start..<hosts.count where hosts[index].target?.health.isOpen(at: now) == true { return index }
+        return start
+    }
+}
+
+/// A provider as requests are sent to it.
+final class ModelHost {
+    let name: String
+    let address: SocketAddress?
+    /// The name its certificate must be for; nil where it is spoken to in the clear.
+    let serverName: String?
+    let caFile: String?
+    /// Why it cannot be asked; told with 502.
+    let unreachable: String
+    /// Without a slash at its end.
+    let path: [UInt8]
+    /// The version, the Host line, and the authorization.
+    let afterTarget: [UInt8]
+    /// The client's own credentials and cookies stay here.
+    let isProvider: Bool
+    let timeouts: RouteTimeouts
+    let retriesMax: Int
+    /// How much of a retry each request earns.
+    let retryShare: Double
+    private let prices: [String: ModelPrice]
+
+    /// Given by the loop when it takes the table.
+    var target: UpstreamTarget?
+
+    init(_ provider: ProviderBinding, isProvider: Bool) {
+        (name, timeouts, retriesMax, prices) = (provider.name, provider.timeouts, provider.retriesMax, provider.prices)
+        (self.isProvider, caFile) = (isProvider, provider.caFile)
+        retryShare = Double(provider.retryBudget) / 10_000
+        var lines: [UInt8] = []
+        do {
+            let url = try UpstreamURL(provider.url, allowingTLS: true)
+            serverName = url.isTLS ? url.host : nil
+            let standardPort: UInt16 = url.isTLS ? 443 : 80
+            let host = url.host.contains(":") ? "[\(url.host)]" : url.host
+            var base = Array(url.path.utf8)
+            while base.last == 0x2F { base.removeLast() }
+            path = base
+            lines = Array(" HTTP/1.1\r\nHost: \(host)\(url.port == standardPort ? "" : ":\(url.port)")\r\n".utf8)
+            (address, unreachable) = ModelHost.resolve("\(host):\(url.port)")
+        } catch {
+            (address, unreachable, path, serverName) = (nil, "its url '\(provider.url)' cannot be used", [], nil)
+        }
+        guard let reference = provider.key else {
+            (afterTarget, keyAbsence) = (lines, nil)
+            return
+        }
+        do {
+            (afterTarget, keyAbsence) = (lines + (try SecretKey(reference)).headerLine, nil)
+        } catch {
+            (afterTarget, keyAbsence) = (lines, SecretKey.why(error, reference))
+        }
+    }
+
+    /// Why there is no key to send; nil where there is one or none is needed.
+    let keyAbsence: String?
+
+    private static func resolve(_ authority: String) -> (SocketAddress?, String) {
+        do {
+            return (try SocketAddress(parsing: authority), "")
+        } catch {
+            return (nil, error.why)
+        }
+    }
+
+    func price(of model: String?) -> ModelPrice? { model.flatMap { prices.price(of: $0) } }
+}
+
+/// How an upstream has been answering, as one loop saw it. A provider that failed several times in a row is passed over for a
+/// moment where another can be asked; retries come out of what requests earn, so that they cannot multiply a provider's load.
+struct UpstreamHealth {
+    private var failures = 0
+    private var closedUntil: Int64 = 0
+    private var retries = UpstreamHealth.retriesAtFirst
+
+    private static let failuresMax = 5
+    private static let pauseNanoseconds: Int64 = 2_000_000_000
+    private static let retriesAtFirst = 3.0
+    private static let retriesMax = 20.0
+
+    func isOpen(at now: Int64) -> Bool { now >= closedUntil }
+
+    mutating func sent(earning share: Double) { retries = min(Self.retriesMax, retries + share) }
+    mutating func answered() { failures = 0 }
+
+    mutating func failed(at now: Int64) {
+        failures += 1
+        if failures >= Self.failuresMax { closedUntil = now + Self.pauseNanoseconds }
+    }
+
+    /// False when no retry has been earned.
+    mutating func takeRetry() -> Bool {
+        guard retries >= 1 else { return false }
+        retries -= 1
+        return true
+    }
+}
