@@ -64,7 +64,11 @@ let house: [Target] = [
     ),
     module("Training", ["Faults"]),
     module(
-        "Gateway", ["CJSON", "CLinux", "Faults", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry"],
+        "Gateway",
+        [
+            "CJSON", "CLinux", "Faults", "HTTP", "JSON", "Outcomes", "Providers", "Registry", "Routing", "Sockets", "Statistics",
+            "Telemetry",
+        ],
         loopSettings),
     module(
         "ControlPlane",
@@ -121,7 +125,8 @@ let rooms: [Target] = [
     tests(
         "GatewayTests",
         [
-            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Routing", "Sockets", "Statistics", "Telemetry",
+            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Providers", "Registry", "Routing", "Sockets", "Statistics",
+            "Telemetry",
             "TestFolders", "TestSockets",
         ]),
     tests(

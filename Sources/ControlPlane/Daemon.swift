@@ -117,6 +117,7 @@ public final class Daemon: Sendable {
         settings.sticky = sticky
         return GatewayServer(
             settings: settings, table: table, exposures: { batch in await exposures.deliver(batch) },
+            usages: { batch in await exposures.deliver(usage: batch) },
             feedback: { [weak self] request in await EvaluationDoor.answer(request, isOpen: isOpen, of: self) })
     }
 

@@ -27,6 +27,16 @@ actor ExposureDelivery {
         }
     }
 
+    /// What requests to models used. It is small beside their exposures; while the store is not open it is not kept.
+    func deliver(usage batch: [Usage]) async {
+        guard let store else { return lose(batch.count, why: "the outcome store is not open") }
+        do {
+            try await store.record(usage: batch)
+        } catch {
+            lose(batch.count, why: error.why)
+        }
+    }
+
     /// The store is open: what waited goes first, and what comes while that is written.
     func connect(_ store: OutcomeStore) async {
         while !waiting.isEmpty {

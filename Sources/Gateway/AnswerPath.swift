@@ -68,7 +68,9 @@ extension UpstreamConnection {
             case .untilClose: .untilClose(chunked: !client.isHTTP10)
             }
         keepsAlive = loop.response.keepsAlive
-        unsafe client.writeAnswerHead(loop.response, in: bytes, body: answer)
+        let asked = client.exchange?.model
+        if let asked, unsafe beginModelAnswer(bytes, asked, for: client) { return }
+        unsafe client.writeAnswerHead(loop.response, in: bytes, body: asked.map { framing(for: client, $0) } ?? answer)
         client.exchange?.answerBegan = true
         client.exchange?.status = loop.response.status
         unsafe takeBody(UnsafeBufferPointer(rebasing: bytes[head...]), head: loop.output.bytes, for: client)
@@ -76,6 +78,11 @@ extension UpstreamConnection {
 
     /// Passes on what belongs to the body, after a head that has not gone yet.
     private func takeBody(_ bytes: UnsafeBufferPointer<UInt8>, head: UnsafeBufferPointer<UInt8>, for client: ClientConnection) {
+        if let asked = client.exchange?.model { return unsafe takeModelBody(bytes, head: head, asked, for: client) }
+        unsafe takePlainBody(bytes, head: head, for: client)
+    }
+
+    func takePlainBody(_ bytes: UnsafeBufferPointer<UInt8>, head: UnsafeBufferPointer<UInt8>, for client: ClientConnection) {
         var used = bytes.count
         var isComplete = false
         switch answer {
@@ -132,6 +139,13 @@ extension UpstreamConnection {
 
     func finishUntilClose() {
         guard let client, case .untilClose(let chunked) = answer else { return }
+        if let asked = client.exchange?.model, asked.isReframed {
+            asked.finishEvents()
+            unsafe passEvents(head: UnsafeBufferPointer(start: nil, count: 0), asked, ends: true, for: client)
+            if client.isHTTP10 { client.keepsAlive = false }
+            guard self.client != nil else { return }
+            return goOn(isComplete: true, hasMore: true, for: client)
+        }
         if chunked {
             let last = ResponseWriter.lastChunk
             client.exchange?.bytesOut += last.utf8CodeUnitCount
@@ -145,7 +159,7 @@ extension UpstreamConnection {
     private static var joinedBytesMax: Int { 8 << 10 }
 
     /// False when the client is gone; its exchange has ended then.
-    private func pass(_ head: UnsafeBufferPointer<UInt8>, _ body: UnsafeBufferPointer<UInt8>, to client: ClientConnection) -> Bool {
+    func pass(_ head: UnsafeBufferPointer<UInt8>, _ body: UnsafeBufferPointer<UInt8>, to client: ClientConnection) -> Bool {
         client.exchange?.bytesOut += head.count + body.count
         // Copying a small body behind its head costs less than a call with two parts. A head always stands in the loop's output.
         let isJoined = !head.isEmpty && body.count <= Self.joinedBytesMax
@@ -155,9 +169,9 @@ extension UpstreamConnection {
         return false
     }
 
-    private func goOn(isComplete: Bool, hasMore: Bool, for client: ClientConnection) {
+    func goOn(isComplete: Bool, hasMore: Bool, for client: ClientConnection) {
         guard isComplete else {
-            return setDeadline(milliseconds: client.exchange?.variant.timeouts.idle ?? ClientConnection.stalledMilliseconds)
+            return setDeadline(milliseconds: client.exchange?.timeouts.idle ?? ClientConnection.stalledMilliseconds)
         }
         let kind = AnswerKind(status: client.exchange?.status ?? 0)
         // Bytes after the answer were not asked for: nothing further is believed on this connection.
@@ -181,6 +195,7 @@ extension ClientConnection {
             let field = response.fields[index]
             // A variant does not name itself, and one Content-Length is enough where an upstream repeats it.
             if field.isHopByHop || field.kind == .openclaw { continue }
+            if field.kind == .contentLength, exchange?.model?.isReframed == true { continue }
             if run.upperBound != field.line.start {
                 unsafe loop.output.append(UnsafeBufferPointer(rebasing: bytes[run]))
                 run = field.line.start..<field.line.start

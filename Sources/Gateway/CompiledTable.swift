@@ -1,4 +1,5 @@
 import Faults
+package import Providers
 package import Routing
 import Sockets
 
@@ -10,9 +11,9 @@ package final class CompiledTable {
     let routes: [CompiledRoute]
 
     /// Resolves the variants' hosts, which may block: never called on a loop or on the cooperative pool.
-    package init(_ table: RoutingTable, sticky: StickyFolder? = nil) {
+    package init(_ table: RoutingTable, sticky: StickyFolder? = nil, budgets: BudgetBook = BudgetBook()) {
         position = table.position
-        routes = table.routes.map { CompiledRoute($0, sticky: sticky) }.sorted { a, b in
+        routes = table.routes.map { CompiledRoute($0, sticky: sticky, budgets: budgets) }.sorted { a, b in
             if a.host.isEmpty != b.host.isEmpty { return b.host.isEmpty }
             if a.path.count != b.path.count { return a.path.count > b.path.count }
             return a.name < b.name
@@ -40,8 +41,10 @@ package final class CompiledRoute {
     let layers: [CompiledLayer]
     /// Whether the whole body must be here before the variant is known or the request can be sent.
     let readsBody: Bool
+    /// Its path ends in the version of OpenAI's API, so that none follows.
+    let isVersioned: Bool
 
-    init(_ route: Route, sticky: StickyFolder?) {
+    init(_ route: Route, sticky: StickyFolder?, budgets: BudgetBook) {
         (id, name, split) = (route.id, route.name, route.split)
         host = Array((route.match.host ?? "").lowercased().utf8)
         path = Array((route.match.path.hasSuffix("/") ? String(route.match.path.dropLast()) : route.match.path).utf8)
@@ -52,19 +55,22 @@ package final class CompiledRoute {
         var variants = [CompiledVariant?](repeating: nil, count: 256)
         // A split that names a variant the route does not have is answered with a fault, not with a crash.
         for number in shares.indices where shares[number] > 0 {
-            variants[number] = CompiledVariant(Variant(id: VariantID(UInt8(number)), name: "?", url: ""), of: route)
+            variants[number] = CompiledVariant(
+                Variant(id: VariantID(UInt8(number)), name: "?", url: ""), of: route, budgets: budgets)
         }
         for experiment in route.experiments {
             for id in experiment.split.shares.keys {
                 variants[Int(id.number)] = CompiledVariant(
-                    Variant(id: id, name: "?", url: "", experiment: experiment.name), of: route)
+                    Variant(id: id, name: "?", url: "", experiment: experiment.name), of: route, budgets: budgets)
             }
         }
-        for variant in route.variants { variants[Int(variant.id.number)] = CompiledVariant(variant, of: route) }
+        for variant in route.variants { variants[Int(variant.id.number)] = CompiledVariant(variant, of: route, budgets: budgets) }
         self.variants = variants
         layers = route.experiments.map { CompiledLayer($0, sticky: sticky) }
+        isVersioned = route.match.path.hasSuffix("/v1")
         readsBody =
-            unit.readsBody || layers.contains { $0.readsBody } || variants.contains { $0?.rewrite?.fields.isEmpty == false }
+            route.api != nil || unit.readsBody || layers.contains { $0.readsBody }
+            || variants.contains { $0?.rewrite?.fields.isEmpty == false }
     }
 }
 
@@ -108,16 +114,19 @@ final class CompiledVariant {
     let responseLines: [UInt8]
     let rewrite: CompiledRewrite?
     let timeouts: RouteTimeouts
+    /// Set on a route with `api: openai`.
+    let model: CompiledModel?
 
     /// Given by the loop when it takes the table.
     var target: UpstreamTarget?
     var counters = VariantCounters()
 
-    init(_ variant: Variant, of route: Route) {
+    init(_ variant: Variant, of route: Route, budgets: BudgetBook) {
         (id, name, self.route, routeName, timeouts) = (variant.id, variant.name, route.id, route.name, route.timeouts)
         let rewrite = variant.rewrite.map(CompiledRewrite.init)
         self.rewrite = rewrite
         label = variant.experiment.map { "\($0)/\(variant.name)" } ?? variant.name
+        model = route.api == nil ? nil : CompiledModel(variant, of: route, book: budgets)
         var lines = ByteBuffer()
         var names = [("X-OpenClaw-Route", route.name), ("X-OpenClaw-Variant", variant.name)]
         if let experiment = variant.experiment { names.append(("X-OpenClaw-Experiment", experiment)) }

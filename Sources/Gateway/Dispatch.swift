@@ -19,6 +19,7 @@ extension ClientConnection {
             method: loop.parser.method, startedAt: startedAt, bytesIn: loop.parser.count + body.count)
         variant.counters.counts.inFlight += 1
         state = wholeBody ? .exchanging : .uploading
+        if let model = variant.model { return unsafe sendToModel(bytes, body: body, by: route, model) }
         guard let target = variant.target else {
             return fail(.unreachable, 502, why: variant.unreachable, fix: "Correct the variant's url.")
         }
@@ -45,7 +46,7 @@ extension ClientConnection {
             case .takes(let assignment): return assignment
             case .passes: break
             case .repeatedKey(let pointer):
-                refuseBody(.repeatedKey(pointer: pointer))
+                refuseBody(CompiledRewrite.Refusal.repeatedKey(pointer: pointer).fault)
                 return nil
             }
         }
@@ -63,7 +64,7 @@ extension ClientConnection {
         // A body that is no JSON names nobody; whether it may pass is the rewrite's question.
         let place = unsafe pointer.find(in: body)
         if place == .repeated {
-            refuseBody(.repeatedKey(pointer: pointer.text))
+            refuseBody(CompiledRewrite.Refusal.repeatedKey(pointer: pointer.text).fault)
             return nil
         }
         return unsafe place.withText(in: body) { unsafe UnitID($0) } ?? name.unit
@@ -94,7 +95,7 @@ extension ClientConnection {
         do throws(CompiledRewrite.Refusal) {
             unsafe try rewrite.apply(to: body, into: &loop.output)
         } catch {
-            refuseBody(error)
+            refuseBody(error.fault)
             return false
         }
         unsafe writeHead(
@@ -105,9 +106,8 @@ extension ClientConnection {
     }
 
     /// 400: the body is whole, so the connection goes on. Not the variant's fault, and no upstream saw it.
-    private func refuseBody(_ refusal: CompiledRewrite.Refusal) {
+    func refuseBody(_ fault: Fault) {
         loop.refused += 1
-        let fault = refusal.fault
         if let exchange { exchange.variant.counters.counts.inFlight -= 1 }
         answer(400, what: fault.what, why: fault.why, fix: fault.fix)
         exchange = nil
@@ -125,6 +125,14 @@ extension ClientConnection {
         ended.variant.counters.counts.inFlight -= 1
         ended.variant.counters.counts.record(exposure)
         loop.ring.push(exposure)
+        if let model = ended.model { recordUsage(of: model, ended, exposure) }
+    }
+
+    private func recordUsage(of model: ModelExchange, _ ended: Exchange, _ exposure: Exposure) {
+        let usage = model.usage(of: ended, exposed: exposure)
+        model.settle(usage.costNanoUSD, at: exposure.at.milliseconds)
+        ended.variant.counters.counts.record(usage)
+        loop.usages.push(usage)
     }
 
     /// The upstream's answer is complete.

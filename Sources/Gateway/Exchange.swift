@@ -20,6 +20,10 @@ struct Exchange {
     var answerBegan = false
     /// It was sent on a pooled connection that broke, and sent once more.
     var wasRetried = false
+    /// Set where its variant is a prompt or a provider.
+    var model: ModelExchange?
+
+    var timeouts: RouteTimeouts { model?.asked.timeouts ?? variant.timeouts }
 
     func exposure(_ kind: AnswerKind, now: Int64) -> Exposure {
         Exposure(

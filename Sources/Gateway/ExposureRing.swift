@@ -43,6 +43,8 @@ import Synchronization
 final class ExposurePump: Sendable {
     private let rings: [ExposureRing]
     private let sink: GatewayServer.ExposureSink
+    private let usages: [UsageQueue]
+    private let usageSink: GatewayServer.UsageSink
     private let isAsleep = Atomic<Bool>(true)
     private let wakeUps: AsyncStream<Void>
     private let signals: AsyncStream<Void>.Continuation
@@ -50,8 +52,11 @@ final class ExposurePump: Sendable {
     /// A round costs some wake-ups of threads, whatever it carries; a full ring of a loop lasts for several of them.
     private static let pause = Duration.milliseconds(40)
 
-    init(rings: [ExposureRing], sink: @escaping GatewayServer.ExposureSink) {
-        (self.rings, self.sink) = (rings, sink)
+    init(
+        rings: [ExposureRing], sink: @escaping GatewayServer.ExposureSink, usages: [UsageQueue],
+        usageSink: @escaping GatewayServer.UsageSink
+    ) {
+        (self.rings, self.sink, self.usages, self.usageSink) = (rings, sink, usages, usageSink)
         (wakeUps, signals) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -83,6 +88,11 @@ final class ExposurePump: Sendable {
                 var batch: [Exposure] = []
                 ring.pop(into: &batch, limit: Self.batchMax)
                 if !batch.isEmpty { await sink(batch) }
+            }
+            // After the exposures that they belong to.
+            for queue in usages {
+                let batch = queue.pop()
+                if !batch.isEmpty { await usageSink(batch) }
             }
         }
     }

@@ -10,6 +10,7 @@ import Telemetry
     let settings: GatewayServer.Settings
     let feedback: GatewayServer.FeedbackHandler
     let ring: ExposureRing
+    let usages: UsageQueue
     private(set) var table: CompiledTable
     private(set) var pool = UpstreamPool()
     private(set) var isDraining = false
@@ -33,9 +34,10 @@ import Telemetry
 
     init(
         index: Int, instance: UInt32, settings: GatewayServer.Settings, table: CompiledTable, ring: ExposureRing,
-        pump: ExposurePump, feedback: @escaping GatewayServer.FeedbackHandler
+        usages: UsageQueue, pump: ExposurePump, feedback: @escaping GatewayServer.FeedbackHandler
     ) {
-        (self.settings, self.table, self.ring, self.pump, self.feedback) = (settings, table, ring, pump, feedback)
+        (self.settings, self.table, self.ring, self.usages, self.pump, self.feedback) =
+            (settings, table, ring, usages, pump, feedback)
         names = RequestNames(instance: instance, loop: UInt8(index))
     }
     deinit { unsafe scratch.deallocate() }

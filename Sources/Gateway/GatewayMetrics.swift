@@ -42,12 +42,14 @@ struct GatewayMetrics {
         func milliseconds(_ quantile: Double) -> JSONValue {
             counts.latency.quantile(quantile).map { .number($0 / 1_000) } ?? .null
         }
-        return [
+        var members: [String: JSONValue] = [
             "requests": .integer(Int64(counts.requests)), "errors": .integer(Int64(counts.errors)),
             "in_flight": .integer(Int64(counts.inFlight)), "bytes_in": .integer(Int64(counts.bytesIn)),
             "bytes_out": .integer(Int64(counts.bytesOut)),
             "latency_ms": ["p50": milliseconds(0.5), "p95": milliseconds(0.95), "p99": milliseconds(0.99)],
         ]
+        if let models = counts.models { members["models"] = models.json }
+        return .object(members)
     }
 
     func write(to page: inout PrometheusText) {
@@ -67,6 +69,7 @@ struct GatewayMetrics {
         page.family("openclaw_response_bytes_total", .counter, help: "Bytes sent to clients.")
         for counts in variants { page.sample("openclaw_response_bytes_total", counts.labels, Double(counts.bytesOut)) }
         writeLatencies(to: &page)
+        GatewayMetrics.writeModels(variants, to: &page)
         writeTotals(to: &page)
     }
 
@@ -106,5 +109,5 @@ struct GatewayMetrics {
 }
 
 extension VariantCounts {
-    fileprivate var labels: [(String, String)] { [("route", route), ("variant", variant)] }
+    var labels: [(String, String)] { [("route", route), ("variant", variant)] }
 }

@@ -2,6 +2,7 @@ public import Faults
 public import HTTP
 public import JSON
 public import Outcomes
+import Providers
 public import Routing
 public import Sockets
 import Synchronization
@@ -26,6 +27,8 @@ public final class GatewayServer: Sendable {
     }
     /// Receives batches of exposures off the hot path, in order per loop.
     public typealias ExposureSink = @Sendable ([Exposure]) async -> Void
+    /// Receives what requests to models used, after the exposures of the same requests.
+    public typealias UsageSink = @Sendable ([Usage]) async -> Void
     /// Answers `POST /v1/feedback` and `POST /ofrep/v1/evaluate/flags...` (body as sent).
     public typealias FeedbackHandler = @Sendable (HTTPRequest) async -> HTTPResponse
 
@@ -41,6 +44,8 @@ public final class GatewayServer: Sendable {
     }
     private let settings: Settings
     private let rings: [ExposureRing]
+    private let usages: [UsageQueue]
+    private let budgets = BudgetBook()
     private let pump: ExposurePump
     private let feedback: FeedbackHandler
     private let remote: RemoteEvaluation
@@ -48,11 +53,15 @@ public final class GatewayServer: Sendable {
 
     public static let loopsMax = 256
 
-    public init(settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, feedback: @escaping FeedbackHandler) {
+    public init(
+        settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, usages: @escaping UsageSink = { _ in },
+        feedback: @escaping FeedbackHandler
+    ) {
         precondition((1...Self.loopsMax).contains(settings.loops), "a gateway has 1 to 256 loops")
         (self.settings, self.feedback) = (settings, feedback)
         rings = (0..<settings.loops).map { _ in ExposureRing() }
-        pump = ExposurePump(rings: rings, sink: exposures)
+        self.usages = (0..<settings.loops).map { _ in UsageQueue() }
+        pump = ExposurePump(rings: rings, sink: exposures, usages: self.usages, usageSink: usages)
         remote = RemoteEvaluation(sticky: settings.sticky, sink: exposures)
         remote.adopt(table)
         state = Mutex(State(table: table))
@@ -73,9 +82,9 @@ public final class GatewayServer: Sendable {
         var loops: [Served] = []
         for (index, bound) in sockets.enumerated() {
             let loop = GatewayLoop(
-                index: index, instance: instance, settings: settings, table: CompiledTable(table, sticky: settings.sticky),
-                ring: rings[index], pump: pump,
-                feedback: feedback)
+                index: index, instance: instance, settings: settings,
+                table: CompiledTable(table, sticky: settings.sticky, budgets: budgets), ring: rings[index],
+                usages: usages[index], pump: pump, feedback: feedback)
             let mailbox = try Reactor.start("gateway-\(index)") { reactor in loop.serve(bound, on: reactor) }
             loops.append(Served(loop: loop, mailbox: mailbox))
         }
@@ -114,9 +123,9 @@ public final class GatewayServer: Sendable {
         // Compiled on a thread of its own: names are looked up on the way, which may block.
         let compiled: [Handed]
         do {
-            compiled = try await Threads.run("gateway-table") { [settings, remote] in
+            compiled = try await Threads.run("gateway-table") { [settings, remote, budgets] in
                 remote.adopt(table)
-                return loops.map { _ in Handed(table: CompiledTable(table, sticky: settings.sticky)) }
+                return loops.map { _ in Handed(table: CompiledTable(table, sticky: settings.sticky, budgets: budgets)) }
             }
         } catch {
             Log("gateway").error("a routing table cannot be taken over", ["why": .string(error.why)])

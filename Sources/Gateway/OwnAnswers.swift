@@ -105,11 +105,23 @@ extension ClientConnection {
 
     /// A fault as JSON, with the names of the exchange it belongs to.
     func answer(_ status: Int, what: String, why: String, fix: String) {
-        let fault: JSONValue = ["error": ["what": .string(what), "why": .string(why), "fix": .string(fix)]]
+        let fault = fault(status, what: what, why: why, fix: fix)
         write(
             HTTPResponse(
                 status: status, headers: HTTPHeaders([("Content-Type", "application/json")]),
                 body: .bytes(Array(fault.canonicalText.utf8))))
+    }
+
+    private func fault(_ status: Int, what: String, why: String, fix: String) -> JSONValue {
+        var members: [String: JSONValue] = ["what": .string(what), "why": .string(why), "fix": .string(fix)]
+        if exchange?.variant.model != nil {
+            // As clients of OpenAI's API read it.
+            members["message"] = .string("\(what) \(why) \(fix)")
+            members["type"] = .string(status == 429 ? "insufficient_quota" : status < 500 ? "invalid_request_error" : "api_error")
+            members["code"] = .string(status == 429 ? "budget_reached" : status < 500 ? "refused" : "provider_failed")
+            members["param"] = .null
+        }
+        return ["error": .object(members)]
     }
 
     private func write(_ response: HTTPResponse) {

@@ -18,6 +18,8 @@ struct VariantCounts: Sendable {
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     var latency = LatencyHistogram()
+    /// Set once a request to a model was answered.
+    var models: ModelCounts?
 
     var errors: UInt64 {
         var sum: UInt64 = 0
@@ -40,6 +42,9 @@ struct VariantCounts: Sendable {
         bytesIn += other.bytesIn
         bytesOut += other.bytesOut
         latency.merge(other.latency)
+        if let others = other.models {
+            if models == nil { models = others } else { models?.merge(others) }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ final class UpstreamConnection: Connection {
         if isConnected {
             transmit()
         } else {
-            setDeadline(milliseconds: client.exchange?.variant.timeouts.connect ?? 1_000)
+            setDeadline(milliseconds: client.exchange?.timeouts.connect ?? 1_000)
         }
     }
 
@@ -91,7 +91,7 @@ final class UpstreamConnection: Connection {
     }
 
     private func awaitAnswer() {
-        if isWhole, let client, let timeouts = client.exchange?.variant.timeouts { setDeadline(milliseconds: timeouts.firstByte) }
+        if isWhole, let client, let timeouts = client.exchange?.timeouts { setDeadline(milliseconds: timeouts.firstByte) }
     }
 
     override func drained() {
@@ -125,7 +125,7 @@ final class UpstreamConnection: Connection {
     /// The client has read what lay there for it.
     func clientDrained() {
         guard isOpen, let client else { return }
-        setDeadline(milliseconds: client.exchange?.variant.timeouts.idle ?? ClientConnection.stalledMilliseconds)
+        setDeadline(milliseconds: client.exchange?.timeouts.idle ?? ClientConnection.stalledMilliseconds)
         if mayRead { reactor.resumeLater(self) }
     }
 
@@ -148,6 +148,7 @@ final class UpstreamConnection: Connection {
 
     override func deadlinePassed() {
         guard let client else { return close() }
+        if let asked = client.exchange?.model, resend(asked, for: client) { return }
         let what = isConnected ? client.exchange?.answerBegan == true ? "went on" : "came" : "connected"
         detach()
         close()
@@ -160,6 +161,7 @@ final class UpstreamConnection: Connection {
     func fail(_ why: String) {
         guard let client else { return close() }
         if mayRetry(for: client), retry(for: client) { return }
+        if let asked = client.exchange?.model, resend(asked, for: client) { return }
         let wasConnected = isConnected
         detach()
         close()
@@ -191,7 +193,7 @@ final class UpstreamConnection: Connection {
         return true
     }
 
-    private func detach() {
+    func detach() {
         client?.upstream = nil
         client = nil
     }

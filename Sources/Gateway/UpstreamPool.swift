@@ -8,6 +8,8 @@ final class UpstreamTarget {
     private(set) var connections = 0
     /// Whether the loop's table has a variant here: else a finished connection is not kept.
     var isServed = true
+    /// How it has been answering; looked at where another could be asked.
+    var health = UpstreamHealth()
 
     /// Per loop and address; a request that finds them all busy is answered with 503.
     static let connectionsMax = 4_096
@@ -57,16 +59,23 @@ struct UpstreamPool {
         let before = targets
         targets = [:]
         for variant in table.variants {
-            guard let address = variant.address else { continue }
-            let target = targets[address] ?? before[address] ?? UpstreamTarget(address: address)
-            targets[address] = target
-            variant.target = target
+            if let model = variant.model {
+                for host in model.hosts { host.target = host.address.map { target(at: $0, before: before) } }
+            } else if let address = variant.address {
+                variant.target = target(at: address, before: before)
+            }
         }
         for target in targets.values { target.isServed = true }
         for (address, target) in before where targets[address] == nil {
             target.isServed = false
             target.closeIdle()
         }
+    }
+
+    private mutating func target(at address: SocketAddress, before: [SocketAddress: UpstreamTarget]) -> UpstreamTarget {
+        let target = targets[address] ?? before[address] ?? UpstreamTarget(address: address)
+        targets[address] = target
+        return target
     }
 
     func closeIdle() {

@@ -55,10 +55,10 @@ final class ExposureLog {
     /// What must be synced for the latest batches to be durable.
     var openFile: SlotFile? { isLastOpen ? segments.last?.file : nil }
 
-    /// Appends exposures in their order. Segments that are complete by it are handed back to be synced.
-    func append(_ exposures: [Exposure]) throws(Fault) -> [SlotFile] {
+    /// Appends slots in their order. Segments that are complete by it are handed back to be synced.
+    func append(_ slots: [some SlotRecord]) throws(Fault) -> [SlotFile] {
         var completed: [SlotFile] = []
-        var rest = exposures[...]
+        var rest = slots[...]
         while let first = rest.first {
             if let full = try makeRoom(at: first.at) { completed.append(full) }
             guard let segment = segments.last else { preconditionFailure("room was made") }
@@ -119,7 +119,10 @@ final class ExposureLog {
     }
 
     /// Walks the exposures in `start..<end` until `body` returns false; returns where the next walk begins.
-    func scan(from start: Int64, to end: Int64, _ body: (Int64, ExposureRecord) -> Bool) throws(Fault) -> Int64 {
+    /// `withUsage` also walks what requests to models used.
+    func scan(from start: Int64, to end: Int64, withUsage: Bool = false, _ body: (Int64, ExposureRecord) -> Bool) throws(Fault)
+        -> Int64
+    {
         var slot = max(start, firstSlot)
         var chunk: [UInt64] = Array(repeating: 0, count: ExposureLog.scanSlots * ExposureRecord.words)
         for segment in segments where segment.endSlot > slot && segment.firstSlot < end {
@@ -130,7 +133,9 @@ final class ExposureLog {
                 let read = try segment.file.read(place..<place + count, into: &chunk)
                 for index in 0..<read {
                     let record = ExposureRecord(chunk, at: index * ExposureRecord.words)
-                    if record.isExposure, !body(slot + Int64(index), record) { return slot + Int64(index) + 1 }
+                    if record.isExposure || (withUsage && record.isUsage), !body(slot + Int64(index), record) {
+                        return slot + Int64(index) + 1
+                    }
                 }
                 slot += Int64(read)
             }

@@ -1,8 +1,19 @@
 import Routing
 import Telemetry
 
-/// One slot of a segment file: 64 bytes, eight little-endian words. A slot holds an exposure, or the header of the batch of
-/// exposures in the slots after it.
+/// What stands in one slot of the log.
+protocol SlotRecord {
+    var request: RequestID { get }
+    var at: Timestamp { get }
+    var record: ExposureRecord { get }
+}
+
+extension Exposure: SlotRecord {
+    var record: ExposureRecord { ExposureRecord(self) }
+}
+
+/// One slot of a segment file: 64 bytes, eight little-endian words. A slot holds an exposure, what a request to a model used, or
+/// the header of the batch in the slots after it.
 ///
 ///     0, 1  the request id             4  when (ms)                          7  propensity, variant, kind, slot kind
 ///     2     the unit                   5  latency, bytes in
@@ -14,6 +25,7 @@ struct ExposureRecord {
     enum Slot: UInt8 {
         case batch = 1
         case exposure = 2
+        case usage = 3
     }
 
     let word: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
@@ -29,7 +41,9 @@ struct ExposureRecord {
         )
     }
 
-    /// The header of a batch of `count` exposures whose header stands in `slot` of the whole log.
+    init(words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)) { word = words }
+
+    /// The header of a batch of `count` slots whose header stands in `slot` of the whole log.
     init(batchOf count: Int, at slot: Int64, checksum: UInt64) {
         word = (
             ExposureRecord.magic << 32 | UInt64(count), checksum, UInt64(bitPattern: slot), 0, 0, 0, 0, UInt64(Slot.batch.rawValue)
@@ -67,7 +81,7 @@ struct ExposureRecord {
             bytesIn: UInt32(truncatingIfNeeded: word.5), bytesOut: UInt32(truncatingIfNeeded: word.6 >> 32))
     }
 
-    /// How many exposures follow this header, when it is one and stands where it says.
+    /// How many slots follow this header, when it is one and stands where it says.
     func batchCount(at slot: Int64) -> Int? {
         guard word.7 == UInt64(Slot.batch.rawValue), word.0 >> 32 == ExposureRecord.magic, word.2 == UInt64(bitPattern: slot) else {
             return nil

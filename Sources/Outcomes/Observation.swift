@@ -5,6 +5,8 @@ public import Telemetry
 public enum Observation: Sendable, Equatable {
     case answered(Exposure)
     case scored(Score)
+    /// What a request to a model used; after its exposure.
+    case used(Usage)
 }
 
 /// Feedback joined to the exposure that caused it.

@@ -70,6 +70,7 @@ public actor OutcomeStore {
     /// What was counted since the start.
     struct Counts {
         var exposures: Int64 = 0
+        var usages: Int64 = 0
         var exposuresLost: Int64 = 0
         var results: [FeedbackResult: Int64] = [:]
         var skippedByWatchers: Int64 = 0
@@ -103,6 +104,20 @@ public actor OutcomeStore {
 
     /// Exposures of one batch, as the gateway's rings deliver them. Written, and news for watchers.
     public func record(_ batch: [Exposure]) async throws(Fault) {
+        try write(batch)
+        counts.exposures += Int64(batch.count)
+        if !early.isEmpty { early.arrived(batch) }
+        if !batch.isEmpty { wakeWatchers() }
+    }
+
+    /// What requests to models used, after the exposures of the same requests.
+    public func record(usage batch: [Usage]) async throws(Fault) {
+        try write(batch)
+        counts.usages += Int64(batch.count)
+        if !batch.isEmpty { wakeWatchers() }
+    }
+
+    private func write(_ batch: [some SlotRecord]) throws(Fault) {
         guard !batch.isEmpty else { return }
         guard !isClosed else {
             counts.exposuresLost += Int64(batch.count)
@@ -118,10 +133,7 @@ public actor OutcomeStore {
             counts.exposuresLost += Int64(batch.count)
             throw error
         }
-        counts.exposures += Int64(batch.count)
         scheduleSync()
-        if !early.isEmpty { early.arrived(batch) }
-        wakeWatchers()
     }
 
     /// Now: everything that arrives later has a later cursor.
@@ -131,7 +143,8 @@ public actor OutcomeStore {
     public func counters() -> JSONValue {
         func result(_ result: FeedbackResult) -> JSONValue { .integer(counts.results[result] ?? 0) }
         return [
-            "exposures": .integer(counts.exposures), "exposures_lost": .integer(counts.exposuresLost),
+            "exposures": .integer(counts.exposures), "usages": .integer(counts.usages),
+            "exposures_lost": .integer(counts.exposuresLost),
             "exposure_bytes_on_disk": .integer(Int64(exposures.bytes)), "segments": .integer(Int64(exposures.segmentCount)),
             "torn_slots": .integer(Int64(exposures.tornSlots)), "sync_failures": .integer(counts.syncFailures),
             "feedback_joined": result(.joined), "feedback_duplicate": result(.duplicate),

@@ -64,19 +64,19 @@ final class Segment {
     }
 
     /// Appends a batch in one write. `buffer` is working space that is used again and again.
-    func append(_ exposures: ArraySlice<Exposure>, buffer: inout [UInt64]) throws(Fault) {
-        let size = (exposures.count + 1) * ExposureRecord.words
+    func append(_ slots: ArraySlice<some SlotRecord>, buffer: inout [UInt64]) throws(Fault) {
+        let size = (slots.count + 1) * ExposureRecord.words
         if buffer.count < size { buffer = Array(repeating: 0, count: size) }
         var start = ExposureRecord.words
-        for exposure in exposures {
-            ExposureRecord(exposure).write(to: &buffer, at: start)
+        for slot in slots {
+            slot.record.write(to: &buffer, at: start)
             start += ExposureRecord.words
         }
         let slot = endSlot
         let sum = ExposureRecord.checksum(of: buffer[ExposureRecord.words..<size], at: slot)
-        ExposureRecord(batchOf: exposures.count, at: slot, checksum: sum).write(to: &buffer, at: 0)
-        try file.append(exposures.count + 1, of: buffer)
-        for exposure in exposures { summary.add(exposure.request, at: exposure.at) }
+        ExposureRecord(batchOf: slots.count, at: slot, checksum: sum).write(to: &buffer, at: 0)
+        try file.append(slots.count + 1, of: buffer)
+        for slot in slots { summary.add(slot.request, at: slot.at) }
         summary.slots = file.slots
     }
 

@@ -46,3 +46,38 @@ public struct Usage: Sendable, Equatable {
             (costNanoUSD, firstTokenMicroseconds, retries, flags)
     }
 }
+
+/// In a slot of 64 bytes:
+///
+///     0, 1  the request id             4  when (ms)                   7  time to first token, propensity, variant, slot kind
+///     2     the unit                   5  input and output tokens
+///     3     the cost                   6  cached tokens, route, flags, retries
+extension Usage: SlotRecord {
+    var record: ExposureRecord {
+        let id = request.words
+        return ExposureRecord(
+            words: (
+                id.0, id.1, unit, UInt64(bitPattern: costNanoUSD), UInt64(bitPattern: at.milliseconds),
+                UInt64(inputTokens) << 32 | UInt64(outputTokens),
+                UInt64(cachedTokens) << 32 | UInt64(route.number) << 16 | UInt64(flags.rawValue) << 8 | UInt64(retries),
+                UInt64(firstTokenMicroseconds) << 32 | UInt64(propensity) << 16 | UInt64(variant.number) << 8
+                    | UInt64(ExposureRecord.Slot.usage.rawValue)
+            ))
+    }
+}
+
+extension ExposureRecord {
+    var isUsage: Bool { word.7 & 0xff == UInt64(Slot.usage.rawValue) }
+
+    /// Nil for every other kind of slot.
+    var usage: Usage? {
+        guard isUsage else { return nil }
+        return Usage(
+            request: id, route: route, variant: VariantID(UInt8(truncatingIfNeeded: word.7 >> 8)),
+            propensity: UInt16(truncatingIfNeeded: word.7 >> 16), unit: unit, at: at,
+            inputTokens: UInt32(truncatingIfNeeded: word.5 >> 32), outputTokens: UInt32(truncatingIfNeeded: word.5),
+            cachedTokens: UInt32(truncatingIfNeeded: word.6 >> 32), costNanoUSD: Int64(bitPattern: word.3),
+            firstTokenMicroseconds: UInt32(truncatingIfNeeded: word.7 >> 32), retries: UInt8(truncatingIfNeeded: word.6),
+            flags: Usage.Flags(rawValue: UInt8(truncatingIfNeeded: word.6 >> 8)))
+    }
+}

@@ -41,8 +41,13 @@ extension OutcomeStore {
             slot = exposures.occupied(from: slot)
             let end = min(exposures.endSlot, slot + OutcomeStore.slotsPerWalk)
             guard slot < end else { return }
-            slot = try exposures.scan(from: slot, to: end) { _, record in
-                if record.route == route, let exposure = record.exposure { found.append(.answered(exposure)) }
+            slot = try exposures.scan(from: slot, to: end, withUsage: true) { _, record in
+                guard record.route == route else { return true }
+                if let exposure = record.exposure {
+                    found.append(.answered(exposure))
+                } else if let usage = record.usage {
+                    found.append(.used(usage))
+                }
                 return found.count < limit
             }
             if end < exposures.endSlot { await Task.yield() }

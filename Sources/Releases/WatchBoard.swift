@@ -39,6 +39,7 @@ struct WatchBoard: Sendable {
         case .scored(let score):
             guard score.exposedAt >= watch.since else { return }
             count(score)
+        case .used: return  // what a model used decides no release
         }
         gates.observe(observation)
     }

@@ -46,8 +46,8 @@ internal import CJSON
 
     private static func refusal(_ code: Int) -> Refusal {
         switch code {
-        case Int(CLAW_JSON_MEMBERS_NO_OBJECT.rawValue): .notAnObject
-        case Int(CLAW_JSON_MEMBERS_TOO_MANY.rawValue): .tooMany
+        case Int(CLAW_JSON_MEMBERS_NO_OBJECT): .notAnObject
+        case Int(CLAW_JSON_MEMBERS_TOO_MANY): .tooMany
         default: .notJSON
         }
     }
@@ -87,7 +87,8 @@ internal import CJSON
     }
 
     func holds(_ range: Range<Int>, _ text: [UInt8]) -> Bool {
-        range.count == text.count && unsafe bytes.span.holds(text, at: range.lowerBound)
+        guard range.count == text.count else { return false }
+        return unsafe bytes.span.holds(text, at: range.lowerBound)
     }
 
     private func holds(_ a: Range<Int>, sameAs b: Range<Int>) -> Bool {

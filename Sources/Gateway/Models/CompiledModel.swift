@@ -1,3 +1,4 @@
+import Faults
 import Outcomes
 import Providers
 import Routing

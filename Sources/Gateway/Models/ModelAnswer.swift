@@ -58,7 +58,7 @@ extension UpstreamConnection {
             answer = .chunked(decoder, decoded: decoded)
         case .untilClose: unsafe asked.take(bytes, at: reactor.now)
         }
-        if isComplete { asked.filter.finish(into: &asked.out) }
+        if isComplete { asked.finishEvents() }
         unsafe passEvents(head: head, asked, ends: isComplete, for: client)
         guard self.client != nil else { return }
         goOn(isComplete: isComplete, hasMore: used < bytes.count, for: client)
@@ -83,7 +83,8 @@ extension UpstreamConnection {
         _ bytes: UnsafeBufferPointer<UInt8>, head: UnsafeBufferPointer<UInt8>, _ asked: ModelExchange, for client: ClientConnection
     ) {
         switch answer {
-        case .length(let left): unsafe asked.observe(UnsafeBufferPointer(rebasing: bytes[..<min(left, bytes.count)]), at: reactor.now)
+        case .length(let left):
+            unsafe asked.observe(UnsafeBufferPointer(rebasing: bytes[..<min(left, bytes.count)]), at: reactor.now)
         case .chunked(var decoder, _):
             var at = 0
             while case .data(let piece) = unsafe decoder.next(bytes.span, at: &at) {
@@ -157,7 +158,9 @@ extension ModelExchange {
         for index in 0..<response.fields.count where response.fields[index].name.count == name.count {
             let field = response.fields[index]
             guard bytes.matchesWithoutCase(name, at: field.name.start) else { continue }
-            if bytes.matchesWithoutCase(eventStream, at: field.value.start), field.value.count >= eventStream.count { return .events }
+            if bytes.matchesWithoutCase(eventStream, at: field.value.start), field.value.count >= eventStream.count {
+                return .events
+            }
             if bytes.matchesWithoutCase(json, at: field.value.start), field.value.count >= json.count { return .json }
         }
         return .other
@@ -173,6 +176,9 @@ extension ModelExchange {
         outputBytes += bytes.count
         unsafe filter.take(bytes, into: &out)
     }
+
+    /// The stream has ended.
+    func finishEvents() { filter.finish(into: &out) }
 
     /// Looks at a piece of an answer that passes as it is.
     func observe(_ bytes: UnsafeBufferPointer<UInt8>, at now: Int64) {

@@ -49,8 +49,9 @@ extension ClientConnection {
         guard !route.isVersioned, start + version.count <= end else { return start..<end }
         for index in version.indices where unsafe bytes[start + index] != version[index] { return start..<end }
         let next = start + version.count
-        guard next == end || unsafe bytes[next] == 0x2F || bytes[next] == 0x3F else { return start..<end }
-        return next..<end
+        if next == end { return next..<end }
+        let byte = unsafe bytes[next]
+        return byte == 0x2F || byte == 0x3F ? next..<end : start..<end
     }
     private static let versionSegment = Array("/v1".utf8)
 
