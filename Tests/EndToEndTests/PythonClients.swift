@@ -10,9 +10,11 @@ enum PythonClients {
     /// False only where they cannot be installed, which is said.
     static func areThere() async -> Bool { await setup.value }
 
-    private static let setup = Task {
+    private static let setup = Task<Bool, Never> { await install() }
+
+    private static func install() async -> Bool {
         let folder = TemporaryFolder()
-        do {
+        do throws(Fault) {
             let child = try Child.start(
                 .init(
                     arguments: ["/bin/bash", "\(Workshop.root)/scripts/setup-clients.sh"], directory: Workshop.root,
