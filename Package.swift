@@ -51,7 +51,7 @@ let groundFloor: [Target] = [
 let house: [Target] = [
     module("Ledger", ["COpenSSL", "Faults", "JSON", "SQL", "Telemetry"]),
     module("Registry", ["Faults", "JSON", "Ledger", "YAML"]),
-    module("Routing", ["Faults", "JSON", "Ledger", "Registry", "Telemetry", "YAML"]),
+    module("Routing", ["Faults", "JSON", "Ledger", "Registry", "Statistics", "Telemetry", "YAML"]),
     module("Outcomes", ["Faults", "JSON", "Routing", "SQL", "Telemetry"]),
     module("Providers", ["Faults", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "YAML"]),
     module(
@@ -90,6 +90,9 @@ let house: [Target] = [
         path: "Benchmarks/Validate", swiftSettings: settings),
     .executableTarget(
         name: "openclaw-appends", dependencies: ["Faults", "JSON", "Ledger"], path: "Benchmarks/Appends", swiftSettings: settings),
+    .executableTarget(
+        name: "openclaw-bandits", dependencies: ["Experiments", "Routing", "Statistics"], path: "Benchmarks/Bandits",
+        swiftSettings: settings),
     .target(name: "AllocationCounter", path: "Benchmarks/AllocationCheck/Counter"),
     .executableTarget(
         name: "openclaw-allocations", dependencies: ["AllocationCounter", "Gateway", "HTTP", "Outcomes", "Routing"],
@@ -120,7 +123,7 @@ let rooms: [Target] = [
             "Telemetry", "TestFolders", "YAML",
         ]
     ),
-    tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Routing", "YAML"]),
+    tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Routing", "Statistics", "YAML"]),
     tests("TrainingTests", ["Faults", "Training"]),
     tests(
         "GatewayTests",
@@ -153,6 +156,7 @@ let package = Package(
         .executable(name: "openclaw", targets: ["openclaw"]),
         .executable(name: "openclaw-validate", targets: ["openclaw-validate"]),
         .executable(name: "openclaw-allocations", targets: ["openclaw-allocations"]),
+        .executable(name: "openclaw-bandits", targets: ["openclaw-bandits"]),
     ],
     targets: doors + groundFloor + house + rooms,
     cLanguageStandard: .c2x,
