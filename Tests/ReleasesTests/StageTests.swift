@@ -1,6 +1,5 @@
 import Faults
 import Glibc
-import HTTP
 import JSON
 import Ledger
 import Processes
@@ -10,6 +9,7 @@ import Synchronization
 import TestFolders
 import Testing
 
+@testable import HTTP
 @testable import Releases
 
 /// What stages do to real files and processes.
@@ -158,6 +158,26 @@ struct `A stage` {
         let broken = try await Self.smoked(
             candidate: { _ in Self.answer(.null, status: 500) }, stable: twice, smoke: smoke, requests: requests)
         #expect(broken["trouble"]?["what"] == "2 of 2 smoke requests failed")
+    }
+
+    @Test(arguments: ["[1]", #"{"staus": 200}"#, #"{"status": "200"}"#, #"{"json": {"outputs": 1}}"#, #"{"json": 1}"#])
+    func `whose requests expect something that cannot be read fails, and says on which line`(expect: String) async throws {
+        let fine: @Sendable (JSONValue) -> HTTPResponse = { _ in Self.answer([:]) }
+        let status = try await Self.smoked(
+            candidate: fine, stable: fine, smoke: "{ requests: smoke.jsonl }", requests: #"{"body": {}, "expect": \#(expect)}"#)
+        #expect(status["state"] == "failed")
+        #expect(status["trouble"]?["what"]?.stringValue?.contains("Line 1") == true, "\(status.prettyText)")
+    }
+
+    @Test func `takes expectations at their pointers, in requests and in cases`() throws {
+        let wanted = #"{"body": {}, "expect": {"/a/0": 1, "/b": "x"}}"#
+        let request = try SmokeRequest(JSONLine(value: try JSONValue(parsing: wanted), number: 1))
+        let regression = try RegressionCase(JSONLine(value: try JSONValue(parsing: wanted), number: 1))
+        for (text, isRight) in [(#"{"a": [1], "b": "x"}"#, true), (#"{"a": [1], "b": "y"}"#, false), (#"{"b": "x"}"#, false)] {
+            let answer = Outbound.Answer(status: 200, headers: .init(), body: Array(text.utf8), elapsed: .zero)
+            #expect((request.mismatch(answer) == nil) == isRight && regression.isRight(answer) == isRight, "\(text)")
+        }
+        #expect(throws: Fault.self) { try RegressionCase(JSONLine(value: ["body": [:], "expect": ["a": 1]], number: 1)) }
     }
 
     @Test func `names what used to be right and is wrong now`() async throws {

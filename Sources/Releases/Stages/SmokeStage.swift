@@ -26,7 +26,10 @@ struct SmokeStage {
         guard let smoke = plan.model.smoke else {
             return SmokeReport(requests: 0, cases: 0, regressions: [], improvements: 0, slowestMilliseconds: 0, trouble: nil)
         }
-        let requests = try smoke.requests.map { (file) throws(Fault) in try lines(of: file).map(SmokeRequest.init) } ?? []
+        let requests =
+            try smoke.requests.map { (file) throws(Fault) in
+                try lines(of: file).map { (line) throws(Fault) in try SmokeRequest(line) }
+            } ?? []
         let cases = try smoke.regression.map { (file) throws(Fault) in try lines(of: file).map(RegressionCase.init) } ?? []
         // The first answer of a fresh server may have to load things: it is not timed.
         if let first = requests.first?.body ?? cases.first?.body { _ = try? await ask(candidate, first) }
@@ -170,14 +173,15 @@ struct JSONLine: Sendable {
     var number: Int
 }
 
-/// A bare body, or `{"body": ..., "expect": {"status": 200, "json": {"/pointer": value}}, "name": "..."}`.
+/// A bare body, or `{"body": ..., "expect": {"status": 200, "json": {"/pointer": value}}, "name": "..."}`. The pointers may
+/// also stand in `expect` itself.
 struct SmokeRequest: Sendable {
     var name: String
     var body: JSONValue
     private var status: Int64?
     private var json: [String: JSONValue] = [:]
 
-    init(_ line: JSONLine) {
+    init(_ line: JSONLine) throws(Fault) {
         name = "line \(line.number)"
         guard let members = line.value.objectValue, let inner = members["body"],
             members.keys.allSatisfy({ ["body", "expect", "name"].contains($0) })
@@ -187,8 +191,24 @@ struct SmokeRequest: Sendable {
         }
         body = inner
         if let given = members["name"]?.stringValue { name = given }
-        status = members["expect"]?["status"]?.integerValue
-        json = members["expect"]?["json"]?.objectValue ?? [:]
+        guard let expect = members["expect"] else { return }
+        guard let wanted = expect.objectValue else { throw Self.unread("`expect` is not an object", line) }
+        // Read strictly: an expectation with a typing error would be none.
+        for (key, value) in wanted.sorted(by: { $0.key < $1.key }) {
+            switch (key, value) {
+            case ("status", .integer(let code)) where (100...599).contains(code): status = code
+            case ("json", .object(let values)) where values.keys.allSatisfy { $0.isEmpty || $0.hasPrefix("/") }:
+                json.merge(values) { $1 }
+            case (_, _) where key.hasPrefix("/"): json[key] = value
+            case (_, _): throw Self.unread("`\(key)` of `expect` is \(value.canonicalText.prefix(80))", line)
+            }
+        }
+    }
+
+    private static func unread(_ why: String, _ line: JSONLine) -> Fault {
+        Fault(
+            .badConfiguration, what: "Line \(line.number) of the smoke requests expects something unknown.", why: why,
+            fix: "Write {\"body\": ..., \"expect\": {\"status\": 200, \"json\": {\"/pointer\": value}}}.")
     }
 
     /// What an answer lacks; nil when it is as expected.
@@ -210,31 +230,34 @@ struct SmokeRequest: Sendable {
     }
 }
 
-/// `{"body": ..., "expected": ..., "name": "...", "pointer": "/outputs/0/data/0"}`; `request` may stand for `body`.
+/// `{"body": ..., "expected": ..., "name": "...", "pointer": "/outputs/0/data/0"}`; `request` may stand for `body`, and
+/// `"expect": {"/outputs/0/data/0": ...}` for what is expected where.
 struct RegressionCase: Sendable {
     var name: String
     var body: JSONValue
-    private var expected: JSONValue
-    private var pointer: String?
+    /// By JSON pointer; the empty one is the whole answer.
+    private var expected: [String: JSONValue] = [:]
 
     init(_ line: JSONLine) throws(Fault) {
-        guard let members = line.value.objectValue, let body = members["body"] ?? members["request"],
-            let expected = members["expected"]
+        let members = line.value.objectValue ?? [:]
+        if let whole = members["expected"] { expected[members["pointer"]?.stringValue ?? ""] = whole }
+        for (pointer, value) in members["expect"]?.objectValue ?? [:] { expected[pointer] = value }
+        guard let body = members["body"] ?? members["request"], !expected.isEmpty,
+            expected.keys.allSatisfy({ $0.isEmpty || $0.hasPrefix("/") })
         else {
             throw Fault(
                 .badConfiguration, what: "Line \(line.number) of the regression suite is not a case.",
                 why: "A case has a body and an expected answer.",
                 fix: "Write {\"body\": ..., \"expected\": ..., \"pointer\": \"/...\"}.")
         }
-        (self.body, self.expected) = (body, expected)
+        self.body = body
         name = members["name"]?.stringValue ?? "line \(line.number)"
-        pointer = members["pointer"]?.stringValue
     }
 
     /// An answer is right when what stands at the pointer (or the answer itself) contains what is expected.
     func isRight(_ answer: Outbound.Answer) -> Bool {
         guard (200..<300).contains(answer.status), let value = try? JSONValue(parsing: answer.body) else { return false }
-        return value.at(pointer: pointer ?? "")?.contains(expected) ?? false
+        return expected.allSatisfy { value.at(pointer: $0.key)?.contains($0.value) ?? false }
     }
 }
 
