@@ -6,8 +6,8 @@
 enum UnitCells {
     static let count = 16_384
 
-    /// The finaliser of SplitMix64: independent of the hash that picks a unit's variant.
-    static func cell(of unit: UInt64) -> Int {
+    /// The finaliser of SplitMix64: independent of the hash that picks a unit's variant. `count` is a power of two.
+    static func cell(of unit: UInt64, among count: Int = count) -> Int {
         var z = unit &+ 0x9e37_79b9_7f4a_7c15
         z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
         z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
@@ -16,6 +16,11 @@ enum UnitCells {
 
     /// The sum of squares over units, from the sum of squares over cells and the plain sum.
     static func sumOverUnits(cellSquares: Double, sum: Double) -> Double {
-        max(0, (cellSquares - sum * sum / Double(count)) / (1 - 1 / Double(count)))
+        max(0, sumOverUnits(cellProducts: cellSquares, sums: (sum, sum)))
+    }
+
+    /// The same for products of two totals.
+    static func sumOverUnits(cellProducts: Double, sums: (Double, Double), among count: Int = count) -> Double {
+        (cellProducts - sums.0 * sums.1 / Double(count)) / (1 - 1 / Double(count))
     }
 }
