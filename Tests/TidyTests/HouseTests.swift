@@ -14,8 +14,6 @@ import Testing
     /// Files that nothing in Sources uses, and why they stay.
     private static let alive: [String: String] = [
         "Sources/Ground/Statistics/Divergence.swift": "held to published vectors; its reader is the drift gate of a later issue",
-        "Sources/Ground/Statistics/NormalMixture.swift": "held to published vectors; its reader is the experiments' analysis",
-        "Sources/Ground/Statistics/SampleRatio.swift": "held to published vectors; its reader is the experiments' analysis",
     ]
 
     @Test func `the map is read`() throws {

@@ -1,3 +1,4 @@
+import Glibc
 public import Statistics
 
 extension MetricEvidence {
@@ -36,6 +37,19 @@ extension MetricEvidence {
         case .binary, .count, .mean, .ratio: return means(pair, alpha)
         case .quantile: return quantiles(pair, alpha)
         }
+    }
+
+    /// Where one variant stands beside control, as its interval says: better and worse when no difference is left out of it,
+    /// equivalent when it lies within the minimum effect. Three questions instead of an interval's hundred.
+    public func standing(of arm: Int, alpha: Double) -> ExperimentVerdict.Outcome {
+        guard figure(of: arm) != nil, figure(of: control) != nil else { return .undecided }
+        let comparison = comparison(of: arm, alpha: alpha)
+        let limit = -log(alpha)
+        let gain = metric.direction == .up ? comparison.difference : -comparison.difference
+        if comparison.logWealth(against: Line()) >= limit { return gain > 0 ? .better : .worse }
+        guard let effect = metric.minimumEffect, effect > 0, abs(gain) < effect else { return .undecided }
+        let isWithin = [-effect, effect].allSatisfy { comparison.logWealth(against: Line(offset: $0)) >= limit }
+        return isWithin ? .equivalent : .undecided
     }
 
     private func rates(_ pair: PairEvidence, _ alpha: Double) -> RateComparison {
@@ -133,5 +147,21 @@ extension Tightness {
         guard let effect, own.effective > 1, other.effective > 1 else { return unitsUsual }
         let variance = own.variance(about: own.figure) + other.variance(about: other.figure)
         return units(toSee: effect, variance: variance * information(own.effective, other.effective) / 4)
+    }
+}
+
+extension MetricEvidence {
+    /// The textbook test of one variant beside control, for data that are looked at once.
+    public func fixed(of arm: Int, alpha: Double) -> FixedHorizon? {
+        let (own, other) = (tallies[arm], tallies[control])
+        switch comparison(of: arm, alpha: alpha) {
+        case is RateComparison where pairs[arm].designEffect() == 1:
+            return FixedHorizon.twoProportions(
+                own: (own.sum, own.observations), other: (other.sum, other.observations), alpha: alpha)
+        case let quantiles as QuantileComparison: return FixedHorizon.quantiles(quantiles, alpha: alpha)
+        case let comparison:
+            return FixedHorizon.normal(
+                "z over units", difference: comparison.difference, error: comparison.standardError, alpha: alpha)
+        }
     }
 }

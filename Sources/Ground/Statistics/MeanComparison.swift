@@ -9,8 +9,9 @@ import Glibc
 /// - while the smaller variant has few units, its variance is not believed to be less than what the other one shows;
 /// - with unequal shares and skewed values the estimate itself is skewed: the deviation is discounted as a sub-gamma one.
 public struct MeanComparison: Comparison, Sendable {
-    /// How many effective units a variant's own variance needs to be believed half.
-    static let unitsToBelieve = 100.0
+    /// How many units, divided by the kurtosis of both variants, a variant's own variance needs to be believed half: of values
+    /// that few units have, a small variant has seen none, or all, and knows nothing of it.
+    static let unitsToBelieve = 30.0
 
     public let treated: UnitMoments
     public let control: UnitMoments
@@ -42,7 +43,7 @@ public struct MeanComparison: Comparison, Sendable {
         let otherVariance = slope * slope * control.variance(about: base)
         let swapped = ownVariance * own / other + otherVariance * other / own
         let plain = ownVariance + otherVariance
-        let doubt = Self.unitsToBelieve / (Self.unitsToBelieve + min(own, other))
+        let doubt = Self.unitsToBelieve / (Self.unitsToBelieve + min(own, other) / kurtosis(own, other))
         let variance = plain + max(0, swapped - plain) * doubt
         let off = figure - offset - slope * controlFigure
         guard variance > 0 else { return 0 }  // no unit differs from another, and none from the claim
@@ -50,6 +51,13 @@ public struct MeanComparison: Comparison, Sendable {
         let z = off / variance.squareRoot()
         let square = z * z / (1 + max(0, skewness * z) / 3)
         return mixture.logWealth(sum: (square * information).squareRoot(), variance: information)
+    }
+
+    /// Of the values of both variants' units, never below a coin's.
+    private func kurtosis(_ own: Double, _ other: Double) -> Double {
+        let second = (own * treated.secondMoment + other * control.secondMoment) / (own + other)
+        let fourth = (own * treated.fourthMoment + other * control.fourthMoment) / (own + other)
+        return second > 0 ? max(1, fourth / (second * second)) : 1
     }
 
     /// The third cumulant of the estimate, if both variants' units were of one kind.

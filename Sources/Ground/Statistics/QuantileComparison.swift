@@ -50,7 +50,7 @@ public struct QuantileComparison: Comparison, Sendable {
         let ownEnds = (
             treated.share(at: line.offset + line.slope * from).below, treated.share(at: line.offset + line.slope * to).atMost
         )
-        let steps = 32
+        let steps = 12
         var places = [from, to]
         for step in 0...steps {
             let part = Double(step) / Double(steps)

@@ -9,12 +9,13 @@ public struct UnitMoments: Sendable, Equatable {
     public var xx = 0.0
     public var xy = 0.0
     public var yy = 0.0
-    /// sum of (y - m x)^3 about this variant's own figure m.
+    /// sum of (y - m x)^3 about this variant's own figure m, and of the fourth powers.
     public var cubes = 0.0
+    public var fourths = 0.0
 
     public init(offset: Double = 0) { self.offset = offset }
 
-    /// One unit, whole: for data at rest. `cubes` is added in a second pass.
+    /// One unit, whole: for data at rest. `cubes` and `fourths` are added by `addTails` in a second pass.
     public mutating func add(x size: Double, y value: Double) {
         let rest = value - offset * size
         x += size
@@ -22,6 +23,13 @@ public struct UnitMoments: Sendable, Equatable {
         xx += size * size
         xy += size * rest
         yy += rest * rest
+    }
+
+    /// The same unit again, once all are added.
+    public mutating func addTails(x size: Double, y value: Double) {
+        let rest = value - figure * size
+        cubes += rest * rest * rest
+        fourths += rest * rest * rest * rest
     }
 
     public var isEmpty: Bool { !(x > 0) }
@@ -39,9 +47,8 @@ public struct UnitMoments: Sendable, Equatable {
     /// The variance of the figure, linearised (the delta method where sizes differ).
     public func variance(about figure: Double) -> Double { isEmpty ? .infinity : squares(about: figure) / (x * x) }
 
-    /// The third central moment of one average unit.
-    var thirdMoment: Double {
-        let e = effective
-        return x > 0 && e > 0 ? cubes / (x * x * x) * e * e : 0
-    }
+    /// Central moments of one average unit.
+    var secondMoment: Double { isEmpty ? 0 : variance(about: figure) * effective }
+    var thirdMoment: Double { isEmpty ? 0 : cubes / (x * x * x) * effective * effective }
+    var fourthMoment: Double { isEmpty ? 0 : fourths / (x * x * x * x) * effective * effective * effective }
 }

@@ -73,10 +73,16 @@ public struct UnitSums: Sendable, Equatable {
         moments.yy = max(0, UnitCells.sumOverUnits(cellProducts: moments.yy, sums: (y, y), among: count))
         guard x > 0 else { return moments }
         let mean = y / x
-        moments.cubes = sizes.indices.reduce(0) { sum, cell in
+        var (cubes, fourths) = (0.0, 0.0)
+        for cell in sizes.indices {
             let rest = value(cell) - mean * sizes[cell]
-            return sum + rest * rest * rest
+            cubes += rest * rest * rest
+            fourths += rest * rest * rest * rest
         }
+        // Units that share a cell add nothing to its cubes in the mean, and 3 (sum of squares)^2 / cells to its fourth powers.
+        let squares = moments.squares(about: moments.figure)
+        moments.cubes = cubes
+        moments.fourths = max(0, fourths - 3 * squares * squares / Double(count))
         return moments
     }
 }
