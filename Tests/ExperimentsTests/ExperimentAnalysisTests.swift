@@ -43,7 +43,7 @@ import Testing
         evidence.observe(unit: 9, arm: 1, propensity: 3_333, value: 1, denominator: 2)
         evidence.retract(unit: 9, arm: 1, propensity: 3_333, value: 1, denominator: 2)
         #expect(evidence == before)
-        let read = try MetricEvidence(decoding: JSONValue(encoding: evidence))
+        let read = try JSONValue(encoding: evidence).decoded(as: MetricEvidence.self)
         #expect(read == evidence && read.reading(alpha: 0.05) == evidence.reading(alpha: 0.05))
     }
 
@@ -62,7 +62,7 @@ import Testing
     @Test func `no difference is undecided with what is needed, and equivalent once the interval is narrow`() {
         let metrics = ExperimentMetrics(primary: Self.metric(.mean, effect: 0.5))
         let few = Self.analysis(metrics, units: 60) { _, random in ["resolved": 10 * random.unit()] }.verdict()
-        #expect(few.outcome == .undecided && (few.unitsNeeded ?? 0) > 500 && few.stillNeeded != nil)
+        #expect(few.outcome == .undecided && (few.unitsNeeded ?? 0) > 100 && few.stillNeeded != nil)
         let many = Self.analysis(metrics, units: 12_000) { _, random in ["resolved": 10 * random.unit()] }.verdict()
         #expect(many.outcome == .equivalent && many.winner == nil)
     }
@@ -141,7 +141,8 @@ import Testing
 
     @Test func `a reading of a million exposures takes no longer than one of a thousand`() {
         let metrics = ExperimentMetrics(
-            primary: Self.metric(.binary), guardrails: [Guardrail(metric: Self.metric(.quantile, "ms", up: false), maximumHarm: 0.1)])
+            primary: Self.metric(.binary),
+            guardrails: [Guardrail(metric: Self.metric(.quantile, "ms", up: false), maximumHarm: 0.1)])
         let few = Self.analysis(metrics, units: 2_000) { _, random in ["resolved": 1, "ms": 100 * random.unit()] }
         let many = Self.analysis(metrics, units: 30_000) { _, random in ["resolved": 1, "ms": 100 * random.unit()] }
         // Sufficient statistics: what is written down grows with the cells, not with the units; the register alone has a bit each.

@@ -90,7 +90,7 @@ private func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-9) -> Bool 
         #expect(near(found.difference, 1) && found.pValue < 1e-6 && found.interval(alpha: 0.05).contains(1))
         // Six units that all agree say nothing yet.
         let few = MeanComparison(treated: moments([1, 1, 1]), control: moments([0, 0, 0]), alpha: 0.05)
-        #expect(few.pValue == 1 && few.interval(alpha: 0.05) == OpenInterval(lower: nil, upper: nil))
+        #expect(few.pValue > 0.9 && few.interval(alpha: 0.05) == OpenInterval(lower: nil, upper: nil))
     }
 
     @Test func `a quantile is that of the order statistics, and a shift of it is found`() throws {
@@ -120,7 +120,7 @@ private func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-9) -> Bool 
         #expect(histogram == before)
         let median = try #require(histogram.distribution().quantile(0.5))
         #expect(abs(median / 1_851 - 1) < 0.01)
-        let read = try ValueHistogram(decoding: JSONValue(encoding: histogram))
+        let read = try JSONValue(encoding: histogram).decoded(as: ValueHistogram.self)
         #expect(read == histogram)
     }
 

@@ -122,7 +122,7 @@ extension MetricEvidence {
     private func method(adaptive: Bool) -> String {
         let moved = adaptive ? "; shares moved, every unit counts at the share it was assigned with" : ""
         let effect = pairs.indices.filter { $0 != control }.map { pairs[$0].designEffect() }.max() ?? 1
-        let clustered = effect > 1 ? "; units repeat, which counts as \(tenths(effect)) times the variance" : ""
+        let clustered = effect > 1.15 ? "; units repeat, which counts as \(tenths(effect)) times the variance" : ""
         switch metric.kind {
         case .binary where !hasCovariates:
             return "always-valid likelihood ratio of variants given outcomes at the known shares" + clustered + moved

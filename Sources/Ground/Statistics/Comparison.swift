@@ -42,16 +42,17 @@ extension Comparison {
     /// All differences that are not rejected.
     public func interval(alpha: Double) -> OpenInterval {
         let limit = -log(alpha)
+        let step = self.step
         return OpenInterval(
-            lower: edge(from: difference, step: -standardError) { logWealth(against: Line(offset: $0)) >= limit },
-            upper: edge(from: difference, step: standardError) { logWealth(against: Line(offset: $0)) >= limit })
+            lower: edge(from: difference, step: -step) { logWealth(against: Line(offset: $0)) >= limit },
+            upper: edge(from: difference, step: step) { logWealth(against: Line(offset: $0)) >= limit })
     }
 
     /// All ratios to control's figure that are not rejected, less one (Fieller's way, so that a control near zero leaves it open).
     public func relativeInterval(alpha: Double) -> OpenInterval? {
         guard controlFigure != 0 else { return nil }
         let limit = -log(alpha)
-        let step = standardError / abs(controlFigure)
+        let step = self.step / abs(controlFigure)
         let sign: Double = controlFigure > 0 ? 1 : -1
         return OpenInterval(
             lower: edge(from: difference / abs(controlFigure), step: -step) {
@@ -62,9 +63,14 @@ extension Comparison {
             })
     }
 
+    /// The first step from an estimate; where no value differs from another, a small part of the figures.
+    private var step: Double {
+        standardError > 0 ? standardError : max(abs(figure), abs(controlFigure), 1e-9) * 1e-3
+    }
+
     /// Goes out from the estimate in doubling steps until a claim is rejected, then halves. Nil when that never happens.
     private func edge(from start: Double, step: Double, _ isRejected: (Double) -> Bool) -> Double? {
-        guard step != 0, step.isFinite, start.isFinite else { return step == 0 ? start : nil }
+        guard step.isFinite, start.isFinite else { return nil }
         var (inside, outside) = (start, start + step)
         var stride = step
         var doublings = 0

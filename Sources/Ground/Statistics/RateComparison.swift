@@ -71,7 +71,8 @@ public struct RateComparison: Comparison, Sendable {
         guard let base = nearest(line, own: (samples + 0.5, hits + 0.25), other: (controlSamples + 0.5, controlHits + 0.25)) else {
             return .infinity  // the claim lies outside of what rates can be
         }
-        let weight = samples / (samples + controlSamples)
+        // The known share, not the one that came about: nothing but the claim's own figures may depend on the coins.
+        let weight = strata.reduce(0) { $0 + $1.shares } / (samples + controlSamples)
         let common = max((1 - weight) * base.own * (1 - base.own) + weight * base.other * (1 - base.other), 1e-12)
         let (ownStart, otherStart) = (logit(base.own), logit(base.other))
         // The prior of the effect in log odds, as wide as the mixture's for values of the same variance.
