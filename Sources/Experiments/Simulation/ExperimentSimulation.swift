@@ -103,6 +103,9 @@ struct SimulatedTraffic {
     private var visits = 0
     private var sums: [Double]
     private var counts: [Double]
+    private var bandit: Bandit?
+    /// Milliseconds between two visits.
+    private static let pace: Int64 = 10
 
     init(_ simulation: ExperimentSimulation, seed: UInt64) {
         self.simulation = simulation
@@ -110,6 +113,9 @@ struct SimulatedTraffic {
         switch simulation.sharing {
         case .fixed(let fixed): shares = fixed
         case .leader, .bandit: shares = (0..<arms).map { 10_000 * ($0 + 1) / arms - 10_000 * $0 / arms }
+        }
+        if case .bandit(let allocation) = simulation.sharing {
+            bandit = Bandit(allocation, arms: arms, seed: seed, initial: shares)
         }
         evidence = MetricEvidence(simulation.metric, arms: arms, shares: shares)
         stream = SyntheticStream(simulation.users, seed: seed)
@@ -152,6 +158,9 @@ struct SimulatedTraffic {
     private mutating func hear(_ late: Pending) {
         evidence.observe(
             unit: late.unit, arm: late.arm, propensity: late.propensity, value: late.value, denominator: late.denominator)
+        let isUp = simulation.metric.direction == .up
+        let reward = isUp ? late.value : simulation.metric.kind == .binary ? 1 - late.value : -late.value
+        bandit?.reward(arm: late.arm, value: reward, at: Int64(visits) * Self.pace)
         sums[late.arm] += late.value
         counts[late.arm] += 1
     }
@@ -164,7 +173,11 @@ struct SimulatedTraffic {
 
     private mutating func move() {
         switch simulation.sharing {
-        case .fixed, .bandit: return
+        case .fixed: return
+        case .bandit(let allocation):
+            let now = Int64(visits) * Self.pace
+            guard let bandit, now % max(Self.pace, allocation.reweightEvery) < Self.pace else { return }
+            shares = bandit.shares(at: now)
         case .leader(let floor, let every):
             guard visits.isMultiple(of: every), counts.allSatisfy({ $0 > 0 }) else { return }
             let means = zip(sums, counts).map { $0 / $1 }
