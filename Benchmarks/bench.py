@@ -17,6 +17,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import bandits  # noqa: E402
 import measures  # noqa: E402
 from measures import median, percentile  # noqa: E402
 from screen import Screen  # noqa: E402
@@ -84,6 +85,9 @@ class Bench:
             raise RuntimeError(f"the allocation check printed {line!r}: {done.stderr.strip()[-500:]}") from None
         self.promise("allocations in the assignment path", count, 0, "", "of 100 000 assignments")
 
+    def bandits(self):
+        bandits.measure(self.promise, self.screen.step, FOLDER)
+
     def appends(self):
         """What the ledger does on this disk: told, not promised, since the disk sets most of it."""
         done = subprocess.run(
@@ -113,7 +117,7 @@ class Bench:
         )
 
 
-MEASURES = ["cpu", "split", "rollback", "start", "idle", "allocations", "appends"]
+MEASURES = ["cpu", "split", "rollback", "start", "idle", "allocations", "bandits", "appends"]
 
 
 def main():

@@ -107,6 +107,14 @@ public struct Scorer: Equatable, Sendable {
         unsafe Description.read(features, length: dimensions + 1) { request in
             for arm in live { unsafe beliefs[arm] = belief(of: arm, request) }
         }
+        if case .linUCB(let alpha) = rule {
+            // No draw changes a value: where one arm is ahead, it has them all.
+            let values = live.map { beliefs[$0].mean + beliefs[$0].deviation * Float(alpha) }
+            if let top = values.max(), values.count(where: { $0 == top }) == 1, let place = values.firstIndex(of: top) {
+                counts[live[place]] += Scorer.draws - exploring * live.count
+                return counts
+            }
+        }
         for draw in (exploring * live.count)..<Scorer.draws {
             var best = (arm: live[draw % live.count], value: -Float.infinity)
             for turn in 0..<live.count {

@@ -90,19 +90,24 @@ struct Wins {
         let lattice = DrawLattice(arms: (arms.max() ?? 0) + 1, seed: seed)
         let values = posteriors.map { $0.quantiles(count: lattice.count) }
         var counts = Array(repeating: 0, count: arms.count * arms.count)
-        for draw in 0..<lattice.count {
+        var ranks = arms.map { lattice.rank(draw: 0, arm: $0) }
+        var start = 0
+        for _ in 0..<lattice.count {
             // Where values are equal the first one looked at wins, and who that is goes round.
             var (first, second) = (-1, -1)
             var (high, next) = (-Double.infinity, -Double.infinity)
-            for turn in arms.indices {
-                let arm = (draw + turn) % arms.count
-                let value = values[arm][lattice.rank(draw: draw, arm: arms[arm])]
+            var arm = start
+            for _ in arms.indices {
+                let value = values[arm][ranks[arm]]
+                ranks[arm] = lattice.next(ranks[arm], arm: arms[arm])
                 if value > high || first < 0 {
                     (second, next, first, high) = (first, high, arm, value)
                 } else if value > next || second < 0 {
                     (second, next) = (arm, value)
                 }
+                arm = arm + 1 < arms.count ? arm + 1 : 0
             }
+            start = start + 1 < arms.count ? start + 1 : 0
             if second >= 0 { counts[first * arms.count + second] += 1 }
         }
         let parts = counts.map { Double($0) / Double(lattice.count) }

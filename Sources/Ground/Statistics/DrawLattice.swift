@@ -22,6 +22,13 @@ public struct DrawLattice: Equatable, Sendable {
     @inline(__always)
     public func rank(draw: Int, arm: Int) -> Int { (draw * steps[arm] + shifts[arm]) % count }
 
+    /// The arm's rank in the draw after the one where it has `rank`: the same, without a division.
+    @inline(__always)
+    public func next(_ rank: Int, arm: Int) -> Int {
+        let next = rank + steps[arm]
+        return next < count ? next : next - count
+    }
+
     /// Two arms' points fill the square evenly when the ratio of their steps has a continued fraction of small quotients
     /// (Zaremba 1966): of some candidates, each arm takes the one whose worst ratio to the arms before it is best.
     private static func steps(count: Int, arms: Int) -> [Int] {

@@ -68,6 +68,18 @@ public struct QuantileSweep {
         }
     }
 
+    /// The quantile at one probability, 0 < p < 1.
+    public func quantile(_ probability: Double) -> Double {
+        precondition(probability > 0 && probability < 1, "a quantile is asked for outside 0...1")
+        let mass = probability * masses[masses.count - 1]
+        var (low, high) = (0, masses.count - 2)
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if masses[middle] <= mass { low = middle } else { high = middle - 1 }
+        }
+        return place(at: mass, in: low)
+    }
+
     private func place(at mass: Double, in cell: Int) -> Double {
         let (held, width) = (masses[cell + 1] - masses[cell], places[cell + 1] - places[cell])
         guard held > 0 else { return places[cell] }
