@@ -29,7 +29,7 @@ struct ControlServerTests {
         defer { Task { await house.daemon.drain() } }
         let refused = try await house.call("GET", "/api/v1/status", token: "admin")
         #expect(refused.status == 503 && refused.json["error"]?["why"]?.stringValue?.contains("could be guessed") == true)
-        #expect(unsafe unlink(folder.path + "/home/admin.token") == 0)
+        #expect(unsafe unlink("\(house.home)/admin.token") == 0)
         #expect(await house.daemon.whenOpen())
         #expect(try house.adminToken.count == 3 + 64)
         #expect(try await house.call("GET", "/api/v1/status", token: "admin").status == 401)

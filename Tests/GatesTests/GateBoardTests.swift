@@ -48,8 +48,8 @@ import Testing
         #expect((board.verdict.evidence.seen ?? 0) > 1_900)
 
         var compared = Board(Gate(.p95Increase, limit: 2))
-        for _ in 0..<400 {
-            compared.answer(by: Board.stable, share: 5_000)
+        for number in 0..<400 {
+            compared.answer(milliseconds: Double(20 + number % 40), by: Board.stable, share: 5_000)
             compared.answer(.clientFault, milliseconds: 2_000, share: 5_000, status: 499)
         }
         #expect(compared.verdict.outcome == .fail)

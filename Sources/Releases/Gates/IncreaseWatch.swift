@@ -3,7 +3,7 @@ import Outcomes
 import Statistics
 
 /// Watches how many times as often the candidate hits as the stable version, on the same traffic.
-struct IncreaseWatch: Sendable, Codable {
+struct IncreaseWatch: HitWatch, Sendable, Codable {
     enum Subject: Sendable, Equatable, Codable {
         case errors
         /// Slower than the stable version's p95; the candidate is allowed `factor` times that.
@@ -20,7 +20,7 @@ struct IncreaseWatch: Sendable, Codable {
     /// The candidate's latencies as multiples of the frozen p95, in thousandths: for display.
     private(set) var relative = LatencyHistogram()
     static let relativeUnit = 1_000.0
-    private var schedule = LookSchedule()
+    var schedule = LookSchedule()
 
     init?(_ gate: Gate, at place: Int) {
         switch gate.measure {
@@ -42,11 +42,11 @@ struct IncreaseWatch: Sendable, Codable {
             return false
         }
         candidate.add(unit: exposure.unit, hit: hit)
-        guard hit, schedule.isDue(candidate.hits) else { return false }
-        let wealth = logWealthAgainstGood
-        schedule.looked(at: candidate.hits, wealthMissing: threshold - wealth, gainMax: 1)
-        return wealth >= threshold
+        return isBroken(byHit: hit, failAt: threshold)
     }
+
+    var hits: Int64 { candidate.hits }
+    var gainMax: Double { 1 }
 
     private mutating func hit(_ exposure: Exposure, ofCandidate: Bool) -> Bool? {
         switch subject {

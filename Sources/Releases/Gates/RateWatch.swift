@@ -2,8 +2,28 @@ import Glibc
 import Outcomes
 import Statistics
 
+/// What watches hits has in common: only a hit can raise the wealth against "good", and not every one is worth a look.
+protocol HitWatch {
+    /// The candidate's.
+    var hits: Int64 { get }
+    /// The most that one hit can add to the log wealth.
+    var gainMax: Double { get }
+    var logWealthAgainstGood: Double { get }
+    var schedule: LookSchedule { get set }
+}
+
+extension HitWatch {
+    /// Whether the limit is now proven broken.
+    mutating func isBroken(byHit hit: Bool, failAt threshold: Double) -> Bool {
+        guard hit, schedule.isDue(hits) else { return false }
+        let wealth = logWealthAgainstGood
+        schedule.looked(at: hits, wealthMissing: threshold - wealth, gainMax: gainMax)
+        return wealth >= threshold
+    }
+}
+
 /// Watches the share of answers that hit: errors, or answers slower than a limit.
-struct RateWatch: Sendable, Codable {
+struct RateWatch: HitWatch, Sendable, Codable {
     enum Subject: Sendable, Equatable, Codable {
         case errors
         case slower(thanMicroseconds: UInt32)
@@ -13,7 +33,7 @@ struct RateWatch: Sendable, Codable {
     let subject: Subject
     let test: RateTest
     private(set) var counts = ClusteredRate()
-    private var schedule = LookSchedule()
+    var schedule = LookSchedule()
 
     init?(_ gate: Gate, at place: Int) {
         switch gate.measure {
@@ -31,12 +51,11 @@ struct RateWatch: Sendable, Codable {
     mutating func observe(_ exposure: Exposure, failAt threshold: Double) -> Bool {
         guard let hit = subject.hit(exposure) else { return false }
         counts.add(unit: exposure.unit, hit: hit)
-        // Only a hit can raise the wealth against "good".
-        guard hit, schedule.isDue(counts.hits) else { return false }
-        let wealth = logWealthAgainstGood
-        schedule.looked(at: counts.hits, wealthMissing: threshold - wealth, gainMax: -log(test.limit))
-        return wealth >= threshold
+        return isBroken(byHit: hit, failAt: threshold)
     }
+
+    var hits: Int64 { counts.hits }
+    var gainMax: Double { -log(test.limit) }
 
     var logWealthAgainstGood: Double {
         let effect = counts.designEffect(at: test.limit)
