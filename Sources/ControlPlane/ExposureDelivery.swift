@@ -37,6 +37,16 @@ actor ExposureDelivery {
         }
     }
 
+    /// What contextual choices looked at. While the store is not open nobody learns from it.
+    func deliver(contexts batch: [Context]) async {
+        guard let store else { return }
+        do {
+            try await store.record(contexts: batch)
+        } catch {
+            lose(batch.count, why: error.why)
+        }
+    }
+
     /// The store is open: what waited goes first, and what comes while that is written.
     func connect(_ store: OutcomeStore) async {
         while !waiting.isEmpty {

@@ -119,7 +119,7 @@ final class ExposureLog {
     }
 
     /// Walks the exposures in `start..<end` until `body` returns false; returns where the next walk begins.
-    /// `withUsage` also walks what requests to models used.
+    /// `withUsage` also walks what requests to models used, and what contextual choices looked at.
     func scan(from start: Int64, to end: Int64, withUsage: Bool = false, _ body: (Int64, ExposureRecord) -> Bool) throws(Fault)
         -> Int64
     {
@@ -133,7 +133,7 @@ final class ExposureLog {
                 let read = try segment.file.read(place..<place + count, into: &chunk)
                 for index in 0..<read {
                     let record = ExposureRecord(chunk, at: index * ExposureRecord.words)
-                    if record.isExposure || (withUsage && record.isUsage), !body(slot + Int64(index), record) {
+                    if record.isExposure || (withUsage && (record.isUsage || record.isContext)), !body(slot + Int64(index), record) {
                         return slot + Int64(index) + 1
                     }
                 }

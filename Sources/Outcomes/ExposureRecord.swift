@@ -26,6 +26,7 @@ struct ExposureRecord {
         case batch = 1
         case exposure = 2
         case usage = 3
+        case context = 4
     }
 
     let word: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)

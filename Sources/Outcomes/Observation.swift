@@ -7,6 +7,8 @@ public enum Observation: Sendable, Equatable {
     case scored(Score)
     /// What a request to a model used; after its exposure.
     case used(Usage)
+    /// What a contextual choice looked at; before its exposure.
+    case context(Context)
 }
 
 /// Feedback joined to the exposure that caused it.

@@ -71,6 +71,7 @@ public actor OutcomeStore {
     struct Counts {
         var exposures: Int64 = 0
         var usages: Int64 = 0
+        var contexts: Int64 = 0
         var exposuresLost: Int64 = 0
         var results: [FeedbackResult: Int64] = [:]
         var skippedByWatchers: Int64 = 0
@@ -117,6 +118,13 @@ public actor OutcomeStore {
         if !batch.isEmpty { wakeWatchers() }
     }
 
+    /// What contextual choices looked at, before the exposures of the same requests.
+    public func record(contexts batch: [Context]) async throws(Fault) {
+        try write(batch.flatMap(ContextPart.parts))
+        counts.contexts += Int64(batch.count)
+        if !batch.isEmpty { wakeWatchers() }
+    }
+
     private func write(_ batch: [some SlotRecord]) throws(Fault) {
         guard !batch.isEmpty else { return }
         guard !isClosed else {
@@ -144,6 +152,7 @@ public actor OutcomeStore {
         func result(_ result: FeedbackResult) -> JSONValue { .integer(counts.results[result] ?? 0) }
         return [
             "exposures": .integer(counts.exposures), "usages": .integer(counts.usages),
+            "contexts": .integer(counts.contexts),
             "exposures_lost": .integer(counts.exposuresLost),
             "exposure_bytes_on_disk": .integer(Int64(exposures.bytes)), "segments": .integer(Int64(exposures.segmentCount)),
             "torn_slots": .integer(Int64(exposures.tornSlots)), "sync_failures": .integer(counts.syncFailures),

@@ -32,6 +32,7 @@ extension OutcomeStore {
     private func readExposures(of route: RouteID, from slot: inout Int64, limit: Int, into found: inout [Observation])
         async throws(Fault)
     {
+        var contexts = ContextReader()
         while found.count < limit {
             if slot < exposures.firstSlot {
                 counts.skippedByWatchers += exposures.firstSlot - slot
@@ -47,6 +48,8 @@ extension OutcomeStore {
                     found.append(.answered(exposure))
                 } else if let usage = record.usage {
                     found.append(.used(usage))
+                } else if record.isContext, let context = contexts.take(record) {
+                    found.append(.context(context))
                 }
                 return found.count < limit
             }

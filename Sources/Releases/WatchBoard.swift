@@ -39,7 +39,7 @@ struct WatchBoard: Sendable {
         case .scored(let score):
             guard score.exposedAt >= watch.since else { return }
             count(score)
-        case .used: return  // what a model used decides no release
+        case .used, .context: return  // what a model used, and what a choice looked at, decide no release
         }
         gates.observe(observation)
     }

@@ -54,7 +54,7 @@ func watch(_ store: OutcomeStore, _ route: UInt16 = 1, from cursor: OutcomeStore
             switch observation {
             case .answered(let exposure): exposures.append(exposure)
             case .scored(let score): scores.append(score)
-            case .used: break
+            case .used, .context: break
             }
         }
         if next == cursor { return (exposures, scores, cursor) }

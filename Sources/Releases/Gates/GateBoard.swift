@@ -51,7 +51,7 @@ public struct GateBoard: Sendable, Codable {
         switch observation {
         case .answered(let exposure): observe(exposure)
         case .scored(let score): observe(score)
-        case .used: break
+        case .used, .context: break
         }
     }
 
