@@ -118,6 +118,7 @@ public final class Daemon: Sendable {
         return GatewayServer(
             settings: settings, table: table, exposures: { batch in await exposures.deliver(batch) },
             usages: { batch in await exposures.deliver(usage: batch) },
+            contexts: { batch in await exposures.deliver(contexts: batch) },
             feedback: { [weak self] request in await EvaluationDoor.answer(request, isOpen: isOpen, of: self) })
     }
 

@@ -8,6 +8,8 @@ package struct Assignment {
     package let variant: VariantID
     /// The chance this unit had of that variant, in basis points.
     package let share: UInt16
+    /// Set where a scorer chose: then the share has yet to be counted.
+    let choice: ScoredChoice?
 }
 
 extension CompiledTable {
@@ -36,7 +38,7 @@ extension CompiledRoute {
     /// Where the unit meets the split.
     func assign(_ unit: UnitID) -> Assignment {
         let variant = split.variant(for: unit)
-        return Assignment(route: self, unit: unit, variant: variant, share: shares[Int(variant.number)])
+        return Assignment(route: self, unit: unit, variant: variant, share: shares[Int(variant.number)], choice: nil)
     }
 
     @inline(__always)

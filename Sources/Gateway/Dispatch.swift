@@ -17,6 +17,7 @@ extension ClientConnection {
         exchange = Exchange(
             name: name, variant: variant, unit: assignment.unit, share: assignment.share, tablePosition: loop.table.position,
             method: loop.parser.method, startedAt: startedAt, bytesIn: loop.parser.count + body.count)
+        exchange?.choice = assignment.choice
         variant.counters.counts.inFlight += 1
         state = wholeBody ? .exchanging : .uploading
         if let model = variant.model { return unsafe sendToModel(bytes, body: body, by: route, model) }
@@ -124,6 +125,7 @@ extension ClientConnection {
         let exposure = ended.exposure(kind, now: Reactor.monotonicNanoseconds())
         ended.variant.counters.counts.inFlight -= 1
         ended.variant.counters.counts.record(exposure)
+        if let choice = ended.choice { loop.choices.push(choice, of: exposure) }
         loop.ring.push(exposure)
         if let model = ended.model { recordUsage(of: model, ended, exposure) }
     }

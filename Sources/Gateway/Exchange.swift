@@ -20,6 +20,8 @@ struct Exchange {
     var answerBegan = false
     /// It was sent on a pooled connection that broke, and sent once more.
     var wasRetried = false
+    /// Set where a scorer chose its variant.
+    var choice: ScoredChoice?
     /// Set where its variant is a prompt or a provider.
     var model: ModelExchange?
 

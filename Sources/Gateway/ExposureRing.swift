@@ -45,6 +45,8 @@ final class ExposurePump: Sendable {
     private let sink: GatewayServer.ExposureSink
     private let usages: [UsageQueue]
     private let usageSink: GatewayServer.UsageSink
+    private let choices: [ChoiceQueue]
+    private let contextSink: GatewayServer.ContextSink
     private let isAsleep = Atomic<Bool>(true)
     private let wakeUps: AsyncStream<Void>
     private let signals: AsyncStream<Void>.Continuation
@@ -54,9 +56,10 @@ final class ExposurePump: Sendable {
 
     init(
         rings: [ExposureRing], sink: @escaping GatewayServer.ExposureSink, usages: [UsageQueue],
-        usageSink: @escaping GatewayServer.UsageSink
+        usageSink: @escaping GatewayServer.UsageSink, choices: [ChoiceQueue], contextSink: @escaping GatewayServer.ContextSink
     ) {
         (self.rings, self.sink, self.usages, self.usageSink) = (rings, sink, usages, usageSink)
+        (self.choices, self.contextSink) = (choices, contextSink)
         (wakeUps, signals) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -71,22 +74,27 @@ final class ExposurePump: Sendable {
 
     /// Delivers until `finish`.
     func run() async {
+        var chances = ChanceCounter()
         for await _ in wakeUps {
             repeat {
                 try? await Task.sleep(for: Self.pause)
-                await deliverAll()
+                await deliverAll(&chances)
                 isAsleep.store(true, ordering: .sequentiallyConsistent)
                 // What was pushed just before the pump said that it sleeps.
             } while rings.contains { !$0.isEmpty } && isAsleep.exchange(false, ordering: .acquiringAndReleasing)
         }
-        await deliverAll()
+        await deliverAll(&chances)
     }
 
-    private func deliverAll() async {
+    private func deliverAll(_ chances: inout ChanceCounter) async {
         while rings.contains(where: { !$0.isEmpty }) {
-            for ring in rings {
+            for (ring, choices) in zip(rings, choices) {
                 var batch: [Exposure] = []
                 ring.pop(into: &batch, limit: Self.batchMax)
+                // Read after the exposures, and so with all of theirs; handed over before them.
+                let contexts = chances.count(choices.pop())
+                if !contexts.isEmpty { await contextSink(contexts) }
+                chances.complete(&batch)
                 if !batch.isEmpty { await sink(batch) }
             }
             // After the exposures that they belong to.

@@ -11,6 +11,7 @@ import Telemetry
     let feedback: GatewayServer.FeedbackHandler
     let ring: ExposureRing
     let usages: UsageQueue
+    let choices: ChoiceQueue
     private(set) var table: CompiledTable
     private(set) var pool = UpstreamPool()
     private(set) var isDraining = false
@@ -34,10 +35,10 @@ import Telemetry
 
     init(
         index: Int, instance: UInt32, settings: GatewayServer.Settings, table: CompiledTable, ring: ExposureRing,
-        usages: UsageQueue, pump: ExposurePump, feedback: @escaping GatewayServer.FeedbackHandler
+        usages: UsageQueue, choices: ChoiceQueue, pump: ExposurePump, feedback: @escaping GatewayServer.FeedbackHandler
     ) {
-        (self.settings, self.table, self.ring, self.usages, self.pump, self.feedback) =
-            (settings, table, ring, usages, pump, feedback)
+        (self.settings, self.table, self.ring, self.usages, self.choices, self.pump, self.feedback) =
+            (settings, table, ring, usages, choices, pump, feedback)
         names = RequestNames(instance: instance, loop: UInt8(index))
     }
     deinit { unsafe scratch.deallocate() }

@@ -29,6 +29,8 @@ public final class GatewayServer: Sendable {
     public typealias ExposureSink = @Sendable ([Exposure]) async -> Void
     /// Receives what requests to models used, after the exposures of the same requests.
     public typealias UsageSink = @Sendable ([Usage]) async -> Void
+    /// Receives what contextual choices looked at, before the exposures of the same requests.
+    public typealias ContextSink = @Sendable ([Context]) async -> Void
     /// Answers `POST /v1/feedback` and `POST /ofrep/v1/evaluate/flags...` (body as sent).
     public typealias FeedbackHandler = @Sendable (HTTPRequest) async -> HTTPResponse
 
@@ -45,6 +47,7 @@ public final class GatewayServer: Sendable {
     private let settings: Settings
     private let rings: [ExposureRing]
     private let usages: [UsageQueue]
+    private let choices: [ChoiceQueue]
     private let budgets = BudgetBook()
     private let pump: ExposurePump
     private let feedback: FeedbackHandler
@@ -55,14 +58,16 @@ public final class GatewayServer: Sendable {
 
     public init(
         settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, usages: @escaping UsageSink = { _ in },
-        feedback: @escaping FeedbackHandler
+        contexts: @escaping ContextSink = { _ in }, feedback: @escaping FeedbackHandler
     ) {
         precondition((1...Self.loopsMax).contains(settings.loops), "a gateway has 1 to 256 loops")
         (self.settings, self.feedback) = (settings, feedback)
         rings = (0..<settings.loops).map { _ in ExposureRing() }
         self.usages = (0..<settings.loops).map { _ in UsageQueue() }
-        pump = ExposurePump(rings: rings, sink: exposures, usages: self.usages, usageSink: usages)
-        remote = RemoteEvaluation(sticky: settings.sticky, sink: exposures)
+        choices = (0..<settings.loops).map { _ in ChoiceQueue() }
+        pump = ExposurePump(
+            rings: rings, sink: exposures, usages: self.usages, usageSink: usages, choices: choices, contextSink: contexts)
+        remote = RemoteEvaluation(sticky: settings.sticky, contexts: contexts, sink: exposures)
         remote.adopt(table)
         state = Mutex(State(table: table))
     }
@@ -84,7 +89,7 @@ public final class GatewayServer: Sendable {
             let loop = GatewayLoop(
                 index: index, instance: instance, settings: settings,
                 table: CompiledTable(table, sticky: settings.sticky, budgets: budgets), ring: rings[index],
-                usages: usages[index], pump: pump, feedback: feedback)
+                usages: usages[index], choices: choices[index], pump: pump, feedback: feedback)
             let mailbox = try Reactor.start("gateway-\(index)") { reactor in loop.serve(bound, on: reactor) }
             loops.append(Served(loop: loop, mailbox: mailbox))
         }

@@ -27,6 +27,8 @@ public struct RouteDecision: Sendable {
     /// Nil when the base split decided.
     public var experiment: RouteExperiment?
     public var because: Layer.Taking
+    /// What a scorer looked at.
+    public var features: [Float] = []
     /// The experiments before it that did not take the unit, and why.
     public var passed: [(experiment: RouteExperiment, why: Layer.Passing)]
 }
@@ -56,10 +58,17 @@ public struct RouteDecider: Sendable {
         for (layer, kept) in layers {
             let experiment = layer.experiment
             let known = experiment.visible(attributes, unit: text)
-            switch layer.answer(for: unit, text: bytes.span, attributes: known, kept: kept, remembers: remembers) {
-            case .takes(let variant, let propensity, let because):
+            let features = experiment.scorer?.features.numbers(attributes) ?? []
+            let answer = layer.answer(
+                for: unit, text: bytes.span, attributes: known, features: features.span, kept: kept, remembers: remembers)
+            switch answer {
+            case .takes(let variant, var propensity, let because):
+                if case .scored(let arm) = because {
+                    propensity = UInt16(clamping: experiment.scorer?.propensities(features: features.span)[arm] ?? 0)
+                }
                 return RouteDecision(
-                    variant: variant, propensity: propensity, experiment: experiment, because: because, passed: passed)
+                    variant: variant, propensity: propensity, experiment: experiment, because: because, features: features,
+                    passed: passed)
             case .passes(let why): passed.append((experiment, why))
             }
         }
@@ -81,6 +90,10 @@ public struct RouteDecider: Sendable {
             reasons.append("experiment \(experiment.name) has an override for this unit, and does not analyse it")
         case (let experiment?, .kept):
             reasons.append("experiment \(experiment.name) keeps the unit (\(experiment.unit.text)) at the variant it saw first")
+        case (let experiment?, .scored):
+            reasons.append(
+                "experiment \(experiment.name): \(variant) scores best for the unit (\(experiment.unit.text)) and these attributes; its chance is \(Share.text(Int(decision.propensity)))"
+            )
         case (let experiment?, .split) where experiment.hashing.isPublic:
             reasons.append(
                 "experiment \(experiment.name): GrowthBook's hash puts the unit (\(experiment.unit.text)) at \(variant), which has \(share)"
@@ -103,6 +116,20 @@ extension Route {
     /// What the gateway answers `unit` with, and why. `unit` is the identity as the request carries it (a header's value, say).
     public func explain(unit text: String, attributes: [String: JSONValue] = [:], sticky: StickyFolder? = nil) -> RouteExplanation {
         RouteDecider(self, sticky: sticky).explain(unit: text, attributes: attributes)
+    }
+}
+
+extension [ScorerFeature] {
+    /// What a scorer looks at, from attributes that have the features' names. History is not known here.
+    func numbers(_ attributes: [String: JSONValue]) -> [Float] {
+        var numbers = [Float](repeating: 0, count: reduce(0) { $0 + $1.width })
+        var span = numbers.mutableSpan
+        var place = 0
+        for feature in self {
+            let value = attributes[feature.name].flatMap(LooseValue.text).map { feature.value(of: $0) } ?? .missing
+            place = feature.encode(value, into: &span, at: place)
+        }
+        return numbers
     }
 }
 

@@ -11,6 +11,8 @@ final class CompiledLayer {
     let attributes: [(name: String, source: CompiledAttribute)]
     /// Nil where no units are kept.
     let kept: StickyTable?
+    /// What the scorer looks at, where the experiment chooses by one.
+    let features: FeatureReading?
     let readsBody: Bool
     /// Whether the condition asks for the unit itself.
     let namesUnit: Bool
@@ -23,7 +25,8 @@ final class CompiledLayer {
         attributes = experiment.audience.attributes.sorted { $0.key < $1.key }.filter { asked.contains($0.key) }
             .compactMap { name, source in CompiledAttribute(source).map { (name, $0) } }
         namesUnit = asked.contains("id") && experiment.audience.attributes["id"] == nil
-        readsBody = unit.readsBody || attributes.contains { $0.source.readsBody }
+        features = experiment.scorer.map { FeatureReading($0) }
+        readsBody = unit.readsBody || features?.readsBody == true || attributes.contains { $0.source.readsBody }
         kept = CompiledLayer.table(of: experiment, in: sticky)
     }
 
@@ -46,7 +49,18 @@ final class CompiledLayer {
     ) -> Layer.Answer {
         var known = JSONValue.null
         if layer.asksAttributes(of: unit, text: text) { known = unsafe gather(request, in: bytes, body: body, unit: text) }
-        return layer.answer(for: unit, text: text, attributes: known, kept: kept, remembers: true)
+        guard let features else {
+            return layer.answer(for: unit, text: text, attributes: known, features: Span(), kept: kept, remembers: true)
+        }
+        return unsafe features.read(request, in: bytes, body: body) { numbers in
+            layer.answer(for: unit, text: text, attributes: known, features: numbers, kept: kept, remembers: true)
+        }
+    }
+
+    /// What is kept of a choice that the scorer made for the request just answered.
+    func choice(_ arm: Int) -> ScoredChoice? {
+        guard let scorer = layer.experiment.scorer, let features else { return nil }
+        return ScoredChoice(scorer: scorer, arm: arm, features: features.latest)
     }
 
     /// The attributes as the request has them; what it does not say is missing.

@@ -41,7 +41,7 @@ extension CompiledRoute {
         case .client:
             let answer = unsafe layer.answer(
                 for: client, text: bytes.extracting(0..<0), request, in: bytes, body: body)
-            return outcome(answer, client)
+            return outcome(answer, client, layer)
         case .json(let pointer):
             let place = unsafe pointer.find(in: body)
             if place == .repeated { return .repeatedKey(pointer: pointer.text) }
@@ -59,13 +59,15 @@ extension CompiledRoute {
         body: UnsafeBufferPointer<UInt8>
     ) -> LayerOutcome {
         let unit = unsafe text.withUnsafeBufferPointer { unsafe UnitID($0) }
-        return outcome(unsafe layer.answer(for: unit, text: text, request, in: bytes, body: body), unit)
+        return outcome(unsafe layer.answer(for: unit, text: text, request, in: bytes, body: body), unit, layer)
     }
 
-    private func outcome(_ answer: Layer.Answer, _ unit: UnitID) -> LayerOutcome {
+    private func outcome(_ answer: Layer.Answer, _ unit: UnitID, _ layer: CompiledLayer) -> LayerOutcome {
         switch answer {
+        case .takes(let variant, let propensity, .scored(let arm)):
+            .takes(Assignment(route: self, unit: unit, variant: variant, share: propensity, choice: layer.choice(arm)))
         case .takes(let variant, let propensity, _):
-            .takes(Assignment(route: self, unit: unit, variant: variant, share: propensity))
+            .takes(Assignment(route: self, unit: unit, variant: variant, share: propensity, choice: nil))
         case .passes: .passes
         }
     }

@@ -25,11 +25,14 @@ package final class RemoteEvaluation: Sendable {
     private let known: Mutex<Known>
     private let names: Mutex<RequestNames>
     private let sink: Sink
+    private let contexts: GatewayServer.ContextSink
     private let sticky: StickyFolder?
 
     /// `loop` names its requests apart from those of the gateway's loops.
-    package init(sticky: StickyFolder?, sink: @escaping Sink) {
-        (self.sticky, self.sink) = (sticky, sink)
+    package init(
+        sticky: StickyFolder?, contexts: @escaping GatewayServer.ContextSink = { _ in }, sink: @escaping Sink
+    ) {
+        (self.sticky, self.sink, self.contexts) = (sticky, sink, contexts)
         known = Mutex(Known())
         names = Mutex(RequestNames(instance: UInt32.random(in: 0...UInt32.max), loop: UInt8.max))
     }
@@ -65,7 +68,7 @@ package final class RemoteEvaluation: Sendable {
         }
         let name = names.withLock { $0.next() }
         let tracked = flag.isTracked(asked)
-        if tracked, let exposure = flag.exposure(name, asked, position: position) { await sink([exposure]) }
+        if tracked, let exposure = flag.exposure(name, asked, position: position) { await expose([(exposure, flag)]) }
         return .json(flag.json(request: tracked ? name : nil))
     }
 
@@ -77,7 +80,7 @@ package final class RemoteEvaluation: Sendable {
         let plain = JSONValue.array(flags.map { $0.flag.json(request: nil) })
         let tag = "\"\(String(UnitID(plain.canonicalText).hash, radix: 16))\""
         if asked.has(tag: tag) { return HTTPResponse(status: 304, headers: HTTPHeaders([("ETag", tag)])) }
-        var exposures: [Exposure] = []
+        var exposures: [(Exposure, RemoteFlag)] = []
         var list: [JSONValue] = []
         for (flag, position) in flags {
             let name = names.withLock { $0.next() }
@@ -85,10 +88,12 @@ package final class RemoteEvaluation: Sendable {
             let tracked = flag.isTracked(asked) && (flag.isExperiment || flag.decision.experiment == nil)
             // Only now is it shown: a unit that keeps its variant keeps it from here on.
             if tracked { _ = decide(flag.key, asked) }
-            if tracked, let exposure = flag.exposure(name, asked, position: position) { exposures.append(exposure) }
+            if tracked, let exposure = flag.exposure(name, asked, position: position) {
+                exposures.append((exposure, flag))
+            }
             list.append(flag.json(request: tracked ? name : nil))
         }
-        if !exposures.isEmpty { await sink(exposures) }
+        await expose(exposures)
         var response = HTTPResponse.json(["flags": .array(list)])
         response.headers.append("ETag", tag)
         return response
@@ -106,6 +111,17 @@ package final class RemoteEvaluation: Sendable {
             decision = decider.decide(unit: asked.unit, attributes: asked.attributes, remembers: true)
         }
         return (RemoteFlag(key: key, isExperiment: found.1, route: decider.route, decision: decision), found.2)
+    }
+
+    /// What a contextual choice looked at goes first, as in the request path.
+    private func expose(_ exposures: [(exposure: Exposure, flag: RemoteFlag)]) async {
+        let looked = exposures.filter { !$0.flag.decision.features.isEmpty }.map { exposure, flag in
+            Context(
+                request: exposure.request, route: exposure.route, variant: exposure.variant, at: exposure.at,
+                features: flag.decision.features)
+        }
+        if !looked.isEmpty { await contexts(looked) }
+        if !exposures.isEmpty { await sink(exposures.map(\.exposure)) }
     }
 
     private func closest(to key: String) -> String? {

@@ -9,8 +9,16 @@ public struct Layer: Sendable {
         case takes(VariantID, propensity: UInt16, because: Taking)
         case passes(Passing)
     }
-    public enum Taking: Equatable, Sendable { case overridden, kept, split }
+    public enum Taking: Equatable, Sendable {
+        case overridden, kept, split
+        /// The scorer chose this arm. The chance of it is counted off the path, where the features are still known: here it
+        /// is `uncounted`.
+        case scored(arm: Int)
+    }
     public enum Passing: Equatable, Sendable { case outsideNamespace, notMeant, notCovered }
+
+    /// A propensity that has yet to be counted.
+    public static let uncounted = UInt16.max
 
     public let experiment: RouteExperiment
     /// By the unit's hash.
@@ -57,9 +65,11 @@ public struct Layer: Sendable {
     }
 
     /// Whose a unit is. `text` is the unit as it was read (it may be empty unless `needsText`). With `kept` a unit that was
-    /// exposed keeps its variant, and with `remembers` one that is exposed now will. Allocates nothing where no condition is.
+    /// exposed keeps its variant, and with `remembers` one that is exposed now will. `features` is what the scorer
+    /// looks at, if there is one. Allocates nothing where no condition is.
     public func answer(
-        for unit: UnitID, text: Span<UInt8>, attributes: JSONValue = .null, kept: StickyTable?, remembers: Bool
+        for unit: UnitID, text: Span<UInt8>, attributes: JSONValue = .null, features: Span<Float>, kept: StickyTable?,
+        remembers: Bool
     ) -> Answer {
         if !overrides.isEmpty, let variant = overrides[unit.hash] { return .takes(variant, propensity: 0, because: .overridden) }
         if let namespace = experiment.audience.namespace, !has(unit, text, in: namespace) { return .passes(.outsideNamespace) }
@@ -69,6 +79,13 @@ public struct Layer: Sendable {
             return .passes(.notMeant)
         }
         guard let variant = fresh(unit, text) else { return .passes(.notCovered) }
+        if let scorer = experiment.scorer {
+            let arm = scorer.choose(unit: unit.hash, features: features)
+            // An arm that was retired since this scorer was made: the split knows better.
+            if arm < experiment.arms.count, experiment.variants.contains(experiment.arms[arm]) {
+                return .takes(experiment.arms[arm], propensity: Layer.uncounted, because: .scored(arm: arm))
+            }
+        }
         let share = shares[Int(variant.number)]
         guard experiment.stickiness == .user, let kept else { return .takes(variant, propensity: share, because: .split) }
         return held(unit, fresh: variant, share: share, in: kept, remembers: remembers)

@@ -28,19 +28,23 @@ public struct RouteExperiment: Equatable, Sendable, Codable {
     /// In the order of the experiment's file, control first. Their `Variant` values stand in the route, with this name as
     /// `experiment`.
     public var variants: [VariantID]
+    /// The same in the order they appeared, those that were retired included: what the numbers of a scorer's arms mean.
+    public var arms: [VariantID]
     public var split: TrafficSplit
     public var hashing: Hashing
     /// For trying a variant out: the text of a unit, and what it gets. These units are not analysed.
     public var overrides: [String: VariantID]
     public var stickiness: Stickiness
+    /// Chooses by what describes a request, in the split's stead.
+    public var scorer: Scorer?
 
     public init(
         number: UInt16, name: String, unit: UnitSource, audience: Audience, variants: [VariantID], split: TrafficSplit,
-        hashing: Hashing = .buckets, overrides: [String: VariantID] = [:], stickiness: Stickiness = .share
+        hashing: Hashing = .buckets, overrides: [String: VariantID] = [:], stickiness: Stickiness = .share, scorer: Scorer? = nil
     ) {
         (self.number, self.name, self.unit, self.audience) = (number, name, unit, audience)
-        (self.variants, self.split, self.hashing) = (variants, split, hashing)
-        (self.overrides, self.stickiness) = (overrides, stickiness)
+        (self.variants, arms, self.split, self.hashing) = (variants, variants, split, hashing)
+        (self.overrides, self.stickiness, self.scorer) = (overrides, stickiness, scorer)
     }
 }
 

@@ -29,14 +29,14 @@ extension RouteService {
     }
 
     /// Moves an experiment's shares (basis points by variant, sum 10 000); only the units of moved shares change variant.
-    public func move(experiment: String, on route: String, shares: [String: Int], owner: String, fence: Position)
-        async throws(Fault)
-        -> RoutingTable
-    {
+    /// `scorer` replaces the one that a contextual experiment chooses by; nil leaves it.
+    public func move(
+        experiment: String, on route: String, shares: [String: Int], scorer: Scorer? = nil, owner: String, fence: Position
+    ) async throws(Fault) -> RoutingTable {
         let asked: JSONValue = ["experiment": .string(experiment), "shares": .object(shares.mapValues { .integer(Int64($0)) })]
         _ = try await change(route, "route.experiment_moved", asked: asked, by: owner) { _ throws(Fault) in
             var next = try record(of: route)
-            try next.move(experiment: experiment, to: shares, owner: owner, fence: fence)
+            try next.move(experiment: experiment, to: shares, scorer: scorer, owner: owner, fence: fence)
             return next
         }
         return table()

@@ -27,6 +27,16 @@ extension RouteExperimentSpec {
         guard overrides.count <= RouteExperimentSpec.overridesMax else {
             throw refused("it has \(overrides.count) overrides", "the limit is \(RouteExperimentSpec.overridesMax)")
         }
+        if let scorer {
+            guard scorer.arms.count == variants.count else {
+                throw refused("its scorer has \(scorer.arms.count) arms", "it has \(variants.count) variants")
+            }
+            guard stickiness == .share, hashing == .buckets else {
+                throw refused(
+                    "a contextual choice cannot keep its units or hash as GrowthBook does",
+                    "it depends on what describes each request: use `sticky: share` and our own hashing")
+            }
+        }
         try checkAudience()
         try checkHashing()
     }

@@ -11,6 +11,8 @@ public struct RouteExperimentSpec: Equatable, Sendable, Codable {
     /// By the text of the unit, the name of the variant.
     public var overrides: [String: String]
     public var stickiness: RouteExperiment.Stickiness
+    /// For contextual bandits: its arms are the variants, in their order.
+    public var scorer: Scorer?
 
     public static let variantsMax = 32
     public static let overridesMax = 1_000
@@ -20,10 +22,10 @@ public struct RouteExperimentSpec: Equatable, Sendable, Codable {
     public init(
         name: String, unit: UnitSource, audience: Audience = Audience(), variants: [RouteSpec.VariantSpec], seed: String? = nil,
         hashing: RouteExperiment.Hashing = .buckets, overrides: [String: String] = [:],
-        stickiness: RouteExperiment.Stickiness = .share
+        stickiness: RouteExperiment.Stickiness = .share, scorer: Scorer? = nil
     ) {
         (self.name, self.unit, self.audience, self.variants, self.seed) = (name, unit, audience, variants, seed)
-        (self.hashing, self.overrides, self.stickiness) = (hashing, overrides, stickiness)
+        (self.hashing, self.overrides, self.stickiness, self.scorer) = (hashing, overrides, stickiness, scorer)
     }
 
     /// Basis points by name.

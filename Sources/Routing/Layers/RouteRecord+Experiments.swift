@@ -44,7 +44,8 @@ extension RouteRecord {
             RouteExperiment(
                 number: number, name: spec.name, unit: spec.unit, audience: spec.audience, variants: arms,
                 split: TrafficSplit(route: "experiment/" + (spec.seed ?? spec.name), shares: shares), hashing: spec.hashing,
-                overrides: spec.overrides.compactMapValues { named[$0] }, stickiness: spec.stickiness))
+                overrides: spec.overrides.compactMapValues { named[$0] }, stickiness: spec.stickiness,
+                scorer: spec.scorer))
         route.experiments.sort { $0.number < $1.number }
         experimentNumber = max(experimentNumber, number)
         var claim = RouteClaim(owner: owner)
@@ -60,7 +61,10 @@ extension RouteRecord {
     static let armsMax = 96
 
     /// Moves an experiment's shares, by the names of its variants; those that are not named get nothing.
-    mutating func move(experiment name: String, to shares: [String: Int], owner: String, fence: Position) throws(Fault) {
+    /// A scorer replaces the one there, none leaves it.
+    mutating func move(experiment name: String, to shares: [String: Int], scorer: Scorer?, owner: String, fence: Position)
+        throws(Fault)
+    {
         guard let index = try admit(experiment: name, owner, fence: fence) else { return }
         var byID: [VariantID: Int] = [:]
         for (arm, share) in shares.sorted(by: { $0.key < $1.key }) {
@@ -69,7 +73,15 @@ extension RouteRecord {
             byID[variant.id] = share
         }
         guard byID.values.reduce(0, +) == TrafficSplit.bucketCount else { throw RouteRecord.badShares(shares, of: name) }
+        if let scorer, scorer.arms.count != route.experiments[index].arms.count {
+            throw Fault(
+                .usage, what: "Experiment \(name) cannot choose by this scorer.",
+                why:
+                    "It has \(scorer.arms.count) arms, and the experiment has had \(route.experiments[index].arms.count) variants.",
+                fix: "Give it an arm for each variant in the order they appeared, retired ones included.")
+        }
         route.experiments[index].split.move(to: byID)
+        if let scorer { route.experiments[index].scorer = scorer }
     }
 
     /// Takes more or fewer of the units it may have: a ramp.
@@ -103,6 +115,7 @@ extension RouteRecord {
         let id = takeNumber(for: RouteRecord.retiredName(arm.name, of: name))
         route.variants.append(Variant(arm, id: id, at: place, of: name))
         route.experiments[index].variants.append(id)
+        if !route.experiments[index].arms.contains(id) { route.experiments[index].arms.append(id) }
     }
 
     /// Removes a variant without a share from a running experiment. Units that kept it follow the split from now on.
