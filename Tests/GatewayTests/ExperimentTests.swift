@@ -2,6 +2,7 @@ import HTTP
 import JSON
 import Outcomes
 import Routing
+import Sockets
 import Statistics
 import Synchronization
 import TestFolders
@@ -203,6 +204,103 @@ import Testing
         #expect(try units.allSatisfy { try assigned($0, by: after).share == 5_000 })
         #expect(Set(first).count == 2)
         #expect(try assigned("GET / HTTP/1.1\r\nHost: h\r\nX-User-Id: new", by: after).variant == experiment.variants[1])
+    }
+
+    // MARK: Contextual choices
+
+    /// Two arms: the second is liked by premium users, the first by all others; and a wide belief, so that draws matter.
+    private func scorer(floor: Int = 500) -> Scorer {
+        let features = [
+            ScorerFeature(name: "plan", source: .header("X-Plan"), kind: .category(["free", "premium"])),
+            ScorerFeature(name: "age", source: .json(pointer: "/age"), kind: .number(center: 40, scale: 20)),
+        ]
+        func arm(_ mean: [Float]) -> Scorer.Arm {
+            Scorer.Arm(mean: mean, factor: [0.5, 0, 0.5, 0, 0, 0.5, 0, 0, 0, 0.5])
+        }
+        return Scorer(
+            rule: .linTS(alpha: 1), features: features, arms: [arm([0.2, 0, 0.1, 0.3]), arm([0, 0.4, 0, 0.3])], floor: floor,
+            seed: 7)
+    }
+
+    @Test func `a contextual choice is made by what the request says, its chance is counted, and what it saw goes first`()
+        async throws
+    {
+        let upstream = try TestUpstream.answering { _, _ in "ok" }
+        let contextual = trial("taste") { $0.scorer = self.scorer() }
+        let route = route([contextual], port: upstream.port)
+        let delivered = Mutex<[(request: RequestID, features: [Float]?, exposure: Exposure?)]>([])
+        let gateway = GatewayServer(
+            settings: .init(address: try SocketAddress(parsing: "127.0.0.1:0"), loops: 1),
+            table: RoutingTable(position: 1, routes: [route]),
+            exposures: { batch in delivered.withLock { $0 += batch.map { ($0.request, nil, $0) } } },
+            contexts: { batch in delivered.withLock { $0 += batch.map { ($0.request, $0.features, nil) } } },
+            feedback: { _ in HTTPResponse(status: 404) })
+        let port = try gateway.start().port
+        let decider = RouteDecider(route)
+        var expected: [RouteDecision] = []
+        let client = try await onThread { RawClient(port: port) }
+        for number in 0..<60 {
+            let (plan, age) = (number % 2 == 0 ? "premium" : "free", 20 + number)
+            expected.append(
+                decider.decide(unit: "u\(number)", attributes: ["plan": .string(plan), "age": .integer(Int64(age))]))
+            let body = "{\"age\":\(age)}"
+            let answer = try await onThread {
+                client.write(
+                    "POST / HTTP/1.1\r\nHost: h\r\nX-User-Id: u\(number)\r\nX-Plan: \(plan)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+                )
+                return client.readMessage()
+            }
+            #expect(answer != nil)
+        }
+        await gateway.drain(limit: .seconds(60))
+        let all = delivered.withLock(\.self)
+        let exposures = all.compactMap(\.exposure)
+        #expect(exposures.count == 60)
+        for (exposure, decision) in zip(exposures, expected) {
+            #expect(exposure.variant == decision.variant && exposure.propensity == decision.propensity)
+            let context = all.firstIndex { $0.request == exposure.request }
+            #expect(context.map { all[$0].features } == decision.features)
+        }
+        #expect(
+            Set(exposures.map(\.propensity)).count > 10 && exposures.allSatisfy { $0.propensity >= 500 && $0.propensity <= 9_500 })
+        #expect(Set(exposures.map(\.variant)) == Set(contextual.variants))
+        #expect(decider.explain(unit: "u1", attributes: ["plan": "free", "age": 21]).reason.contains("scores best"))
+    }
+
+    @Test func `the counted chance is the share of units that choose so`() {
+        let decider = RouteDecider(route([trial("taste") { $0.scorer = self.scorer() }]))
+        let attributes: [String: JSONValue] = ["plan": "premium", "age": 30]
+        let decisions = (0..<6_000).map { decider.decide(unit: "u\($0)", attributes: attributes) }
+        for arm in [VariantID(10), VariantID(11)] {
+            let mine = decisions.filter { $0.variant == arm }
+            #expect(Set(mine.map(\.propensity)).count == 1)
+            #expect(abs(Double(mine.count) / 6_000 - Double(mine.first?.propensity ?? 0) / 10_000) < 0.03)
+        }
+    }
+
+    @Test func `a retired arm is never chosen, whatever an old scorer says`() {
+        let experiment = trial("taste") {
+            $0.scorer = self.scorer(floor: 4_000)
+            $0.variants = [VariantID(11)]
+            $0.split.move(to: [VariantID(11): 10_000])
+        }
+        let decider = RouteDecider(route([experiment]))
+        for unit in 0..<200 { #expect(decider.decide(unit: "u\(unit)").variant == VariantID(11)) }
+    }
+
+    @Test func `remote evaluation chooses by the context, and says what it saw`() async throws {
+        let route = route([trial("taste") { $0.scorer = self.scorer() }])
+        let seen = Mutex<[Context]>([])
+        let exposed = GatewayHouse.Exposures()
+        let remote = RemoteEvaluation(
+            sticky: nil, contexts: { batch in seen.withLock { $0 += batch } },
+            sink: { batch in exposed.all.withLock { $0 += batch } })
+        remote.adopt(RoutingTable(position: 5, routes: [route]))
+        let answer = try await ask(remote, "taste", #"{"context":{"targetingKey":"u1","plan":"premium","age":30}}"#)
+        let decision = RouteDecider(route).decide(unit: "u1", attributes: ["plan": "premium", "age": 30])
+        #expect(answer.json["variant"]?.stringValue == route.variant(decision.variant)?.name)
+        #expect(seen.withLock { $0.map(\.features) } == [decision.features] && decision.features == [0, 1, -0.5])
+        #expect(exposed.last?.propensity == decision.propensity)
     }
 
     // MARK: Remote evaluation
