@@ -1,5 +1,4 @@
-#include "CJSONMembers.h"
-#include "CJSONPointer.h"
+#include "CJSONScan.h"
 
 #include "CJSONNumbers.h"
 
@@ -62,18 +61,6 @@ refused:
 
 void claw_json_pointer_free(claw_json_pointer *pointer) { free(pointer); }
 
-typedef struct scan {
-    const uint8_t *start, *at, *end;
-    const claw_json_pointer *pointer;
-    claw_json_place *place;
-    claw_json_found found;
-} scan;
-
-static inline void skip_space(scan *s) {
-    if (s->at < s->end && *s->at > ' ') return;
-    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')) s->at++;
-}
-
 static inline int hex(uint8_t byte) {
     if (byte >= '0' && byte <= '9') return byte - '0';
     byte |= 0x20;
@@ -93,7 +80,7 @@ static long hex4(const uint8_t *at, const uint8_t *end) {
 }
 
 /// The code point of a \u escape that starts at its backslash; moves `at` past it. -1 when malformed or half a pair.
-static long unicode_escape(const uint8_t **at, const uint8_t *end) {
+long claw_json_unicode_escape(const uint8_t **at, const uint8_t *end) {
     long high = hex4(*at + 2, end);
     if (high < 0) return -1;
     *at += 6;
@@ -134,7 +121,7 @@ static inline void skip_plain(scan *s) {
 }
 
 /// A string; `at` stands on its quote. Says where its raw text is and whether it has escapes.
-static bool scan_string(scan *s, const uint8_t **text, size_t *count, bool *escaped) {
+bool claw_json_scan_string(scan *s, const uint8_t **text, size_t *count, bool *escaped) {
     s->at++;
     *text = s->at;
     *escaped = false;
@@ -154,7 +141,7 @@ static bool scan_string(scan *s, const uint8_t **text, size_t *count, bool *esca
             if (s->end - s->at < 2) return false;
             uint8_t kind = s->at[1];
             if (kind == 'u') {
-                if (unicode_escape(&s->at, s->end) < 0) return false;
+                if (claw_json_unicode_escape(&s->at, s->end) < 0) return false;
             } else if (memchr("\"\\/bfnrt", kind, 8)) {
                 s->at += 2;
             } else {
@@ -211,8 +198,6 @@ static bool is_key(const uint8_t *raw, size_t count, bool escaped, const uint8_t
     return same;
 }
 
-static bool scan_value(scan *s, int depth, long level);
-
 /// `level` is the token that this object's keys are compared with; -1 away from the pointer's path.
 static bool scan_object(scan *s, int depth, long level) {
     bool matched = false, leads = level >= 0;
@@ -228,12 +213,12 @@ static bool scan_object(scan *s, int depth, long level) {
             const uint8_t *key;
             size_t count;
             bool escaped;
-            if (!scan_string(s, &key, &count, &escaped)) return false;
+            if (!claw_json_scan_string(s, &key, &count, &escaped)) return false;
             skip_space(s);
             if (s->at >= s->end || *s->at++ != ':') return false;
             bool matches = leads && is_key(key, count, escaped, s->pointer->tokens[level].bytes, s->pointer->tokens[level].count);
             if (matches && matched) s->found = CLAW_JSON_DUPLICATE;
-            if (!scan_value(s, depth, matches && !matched ? level + 1 : -1)) return false;
+            if (!claw_json_scan_value(s, depth, matches && !matched ? level + 1 : -1)) return false;
             matched |= matches;
             skip_space(s);
             if (s->at >= s->end) return false;
@@ -271,7 +256,7 @@ static bool scan_array(scan *s, int depth, long level) {
         // Features and embeddings are long arrays of numbers: they are not worth a call each.
         if (!leads && s->at < s->end && (uint8_t)(*s->at - '0') < 10) {
             if (!scan_number(s)) return false;
-        } else if (!scan_value(s, depth, leads ? level + 1 : -1)) {
+        } else if (!claw_json_scan_value(s, depth, leads ? level + 1 : -1)) {
             return false;
         }
         skip_space(s);
@@ -282,7 +267,7 @@ static bool scan_array(scan *s, int depth, long level) {
     }
 }
 
-static bool scan_value(scan *s, int depth, long level) {
+bool claw_json_scan_value(scan *s, int depth, long level) {
     skip_space(s);
     if (s->at >= s->end) return false;
     const uint8_t *first = s->at;
@@ -295,7 +280,7 @@ static bool scan_value(scan *s, int depth, long level) {
     switch (*first) {
     case '{': valid = depth < DEPTH_MAX && scan_object(s, depth + 1, inner); break;
     case '[': valid = depth < DEPTH_MAX && scan_array(s, depth + 1, inner); break;
-    case '"': valid = scan_string(s, &text, &count, &escaped); break;
+    case '"': valid = claw_json_scan_string(s, &text, &count, &escaped); break;
     case 't': valid = scan_word(s, "true", 4); break;
     case 'f': valid = scan_word(s, "false", 5); break;
     case 'n': valid = scan_word(s, "null", 4); break;
@@ -312,103 +297,7 @@ static bool scan_value(scan *s, int depth, long level) {
 claw_json_found claw_json_locate(
     const uint8_t *bytes, size_t count, const claw_json_pointer *pointer, claw_json_place *place) {
     scan s = {bytes, bytes, bytes + count, pointer, place, CLAW_JSON_PLACE_MISSING};
-    if (!scan_value(&s, 0, 0)) return CLAW_JSON_INVALID;
+    if (!claw_json_scan_value(&s, 0, 0)) return CLAW_JSON_INVALID;
     skip_space(&s);
     return s.at == s.end ? s.found : CLAW_JSON_INVALID;
-}
-
-size_t claw_json_unescape(const uint8_t *raw, size_t count, uint8_t *out) {
-    const uint8_t *at = raw, *end = raw + count;
-    uint8_t *to = out;
-    while (at < end) {
-        if (*at != '\\') {
-            *to++ = *at++;
-        } else if (at[1] != 'u') {
-            static const char from[] = "bfnrt", into[] = "\b\f\n\r\t";
-            const char *known = memchr(from, at[1], 5);
-            *to++ = known ? (uint8_t)into[known - from] : at[1];
-            at += 2;
-        } else {
-            long code = unicode_escape(&at, end);
-            if (code < 0x80) {
-                *to++ = (uint8_t)code;
-            } else if (code < 0x800) {
-                *to++ = (uint8_t)(0xC0 | code >> 6);
-                *to++ = (uint8_t)(0x80 | (code & 0x3F));
-            } else if (code < 0x10000) {
-                *to++ = (uint8_t)(0xE0 | code >> 12);
-                *to++ = (uint8_t)(0x80 | (code >> 6 & 0x3F));
-                *to++ = (uint8_t)(0x80 | (code & 0x3F));
-            } else {
-                *to++ = (uint8_t)(0xF0 | code >> 18);
-                *to++ = (uint8_t)(0x80 | (code >> 12 & 0x3F));
-                *to++ = (uint8_t)(0x80 | (code >> 6 & 0x3F));
-                *to++ = (uint8_t)(0x80 | (code & 0x3F));
-            }
-        }
-    }
-    return (size_t)(to - out);
-}
-
-long claw_json_members(const uint8_t *bytes, size_t count, claw_json_member *members, size_t capacity) {
-    scan s = {bytes, bytes, bytes + count, NULL, NULL, CLAW_JSON_PLACE_MISSING};
-    size_t found = 0;
-    if (count > UINT32_MAX) return CLAW_JSON_MEMBERS_INVALID;
-    skip_space(&s);
-    if (s.at >= s.end) return CLAW_JSON_MEMBERS_INVALID;
-    if (*s.at != '{') {
-        bool valid = scan_value(&s, 0, -1);
-        skip_space(&s);
-        return valid && s.at == s.end ? CLAW_JSON_MEMBERS_NO_OBJECT : CLAW_JSON_MEMBERS_INVALID;
-    }
-    s.at++;
-    skip_space(&s);
-    if (s.at < s.end && *s.at == '}') {
-        s.at++;
-    } else {
-        while (true) {
-            const uint8_t *key;
-            size_t length;
-            bool escaped;
-            skip_space(&s);
-            if (s.at >= s.end || *s.at != '"' || !scan_string(&s, &key, &length, &escaped)) return CLAW_JSON_MEMBERS_INVALID;
-            skip_space(&s);
-            if (s.at >= s.end || *s.at++ != ':') return CLAW_JSON_MEMBERS_INVALID;
-            skip_space(&s);
-            const uint8_t *value = s.at;
-            if (!scan_value(&s, 1, -1)) return CLAW_JSON_MEMBERS_INVALID;
-            if (found < capacity) {
-                members[found].key_start = (uint32_t)(key - bytes);
-                members[found].key_end = (uint32_t)(key - bytes + (ptrdiff_t)length);
-                members[found].value_start = (uint32_t)(value - bytes);
-                members[found].value_end = (uint32_t)(s.at - bytes);
-                members[found].key_is_escaped = escaped;
-            }
-            found++;
-            skip_space(&s);
-            if (s.at >= s.end) return CLAW_JSON_MEMBERS_INVALID;
-            uint8_t byte = *s.at++;
-            if (byte == '}') break;
-            if (byte != ',') return CLAW_JSON_MEMBERS_INVALID;
-        }
-    }
-    skip_space(&s);
-    if (s.at != s.end) return CLAW_JSON_MEMBERS_INVALID;
-    return found <= capacity ? (long)found : CLAW_JSON_MEMBERS_TOO_MANY;
-}
-
-int claw_json_next_item(const uint8_t *bytes, size_t count, size_t *at, size_t *start, size_t *end) {
-    scan s = {bytes, bytes + *at, bytes + count, NULL, NULL, CLAW_JSON_PLACE_MISSING};
-    skip_space(&s);
-    if (s.at >= s.end) return -1;
-    uint8_t byte = *s.at++;
-    if (*at == 0 ? byte != '[' : byte != ',' && byte != ']') return -1;
-    if (byte == ']') return 0;
-    skip_space(&s);
-    if (byte == '[' && s.at < s.end && *s.at == ']') return 0;
-    *start = (size_t)(s.at - bytes);
-    if (!scan_value(&s, 1, -1)) return -1;
-    *end = (size_t)(s.at - bytes);
-    *at = *end;
-    return 1;
 }
