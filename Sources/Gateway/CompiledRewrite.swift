@@ -53,35 +53,46 @@ struct CompiledRewrite: Sendable {
         }
     }
 
-    /// The body with every field set, appended to `out`.
-    func apply(to bytes: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) throws(Refusal) {
-        if fields.count == 1 { return unsafe try set(fields[0], in: bytes, into: &out) }
-        // Several fields: one after the other, each on the result of the one before.
-        var current = ByteBuffer()
-        unsafe current.append(bytes)
-        for field in fields {
-            var next = ByteBuffer()
-            unsafe try set(field, in: current.bytes, into: &next)
-            current = next
+    /// One field's change of one body: what is cut out, and what stands there instead.
+    struct Edit {
+        let cut: Range<Int>
+        let comma: Bool
+        let key: [UInt8]
+        let value: [UInt8]
+
+        /// How much longer the body becomes.
+        var growth: Int { (comma ? 1 : 0) + key.count + value.count - cut.count }
+
+        /// Appends the changed body.
+        func write(_ bytes: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) {
+            unsafe out.append(UnsafeBufferPointer(rebasing: bytes[..<cut.lowerBound]))
+            if comma { out.append(byte: UInt8(ascii: ",")) }
+            out.append(key)
+            out.append(value)
+            unsafe out.append(UnsafeBufferPointer(rebasing: bytes[cut.upperBound...]))
         }
-        unsafe out.append(current.bytes)
     }
 
-    private func set(_ field: Field, in bytes: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) throws(Refusal) {
-        let cut: Range<Int>
-        var comma = false
-        var isNew = false
+    /// Where one field stands in a body, or would.
+    func edit(_ field: Field, in bytes: UnsafeBufferPointer<UInt8>) throws(Refusal) -> Edit {
         switch unsafe field.pointer.find(in: bytes) {
-        case .value(let range): cut = range
-        case .absent(let at, let isFirst): (cut, comma, isNew) = (at..<at, !isFirst, true)
+        case .value(let range): return Edit(cut: range, comma: false, key: [], value: field.value)
+        case .absent(let at, let isFirst): return Edit(cut: at..<at, comma: !isFirst, key: field.key, value: field.value)
         case .invalid: throw .notJSON
         case .noParent: throw .noParent(pointer: field.pointer.text)
         case .repeated: throw .repeatedKey(pointer: field.pointer.text)
         }
-        unsafe out.append(UnsafeBufferPointer(rebasing: bytes[..<cut.lowerBound]))
-        if comma { out.append(byte: UInt8(ascii: ",")) }
-        if isNew { out.append(field.key) }
-        out.append(field.value)
-        unsafe out.append(UnsafeBufferPointer(rebasing: bytes[cut.upperBound...]))
+    }
+
+    /// The body with every field set, appended to `out`: one after the other, each on the result of the one before.
+    func apply(to bytes: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) throws(Refusal) {
+        var current = ByteBuffer()
+        unsafe current.append(bytes)
+        for field in fields {
+            var next = ByteBuffer()
+            unsafe try edit(field, in: current.bytes).write(current.bytes, into: &next)
+            current = next
+        }
+        unsafe out.append(current.bytes)
     }
 }

@@ -94,6 +94,15 @@ extension ClientConnection {
         }
         loop.output.removeAll()
         do throws(CompiledRewrite.Refusal) {
+            if rewrite.fields.count == 1 {
+                // The usual case is copied once only, from where it was read to where it is sent from.
+                let edit = unsafe try rewrite.edit(rewrite.fields[0], in: body)
+                unsafe writeHead(
+                    loop.parser, in: bytes, route: route, variant: variant, name: name, framing: .length(body.count + edit.growth),
+                    changesLength: true, into: &upstream.request)
+                unsafe edit.write(body, into: &upstream.request)
+                return true
+            }
             unsafe try rewrite.apply(to: body, into: &loop.output)
         } catch {
             refuseBody(error.fault)

@@ -198,6 +198,7 @@ open class Connection: EventSource {
         let descriptor = socket(address.family, kind, 0)
         guard descriptor >= 0 else { return nil }
         setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        if address.isLoopback { setPlainCongestionControl(descriptor) }
         let result = unsafe address.withKernelForm { unsafe connect(descriptor, $0, $1) }
         if result == 0 || errno == EINPROGRESS { return descriptor }
         let code = errno

@@ -63,6 +63,7 @@ public struct BoundSocket: Sendable {
         if shared { setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
         // Accepted connections inherit it, which saves each a system call.
         setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        if wanted.isLoopback { setPlainCongestionControl(descriptor) }
         let failed: String? =
             if unsafe wanted.withKernelForm({ unsafe Glibc.bind(descriptor, $0, $1) }) != 0 {
                 "bind"
@@ -89,4 +90,11 @@ var streamSocketKind: Int32 { Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValu
 func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
     var value = value
     _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+}
+
+/// Nothing between two sockets of one machine is ever congested: the plainest algorithm costs least there, while the system's
+/// choice (BBR, say) estimates bandwidth and paces every segment. Where it is not offered the system's stays.
+func setPlainCongestionControl(_ descriptor: Int32) {
+    let name: StaticString = "reno"
+    _ = unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, name.utf8Start, socklen_t(name.utf8CodeUnitCount))
 }
