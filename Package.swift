@@ -81,7 +81,8 @@ let house: [Target] = [
     module(
         "Commands",
         [
-            "Arguments", "ControlPlane", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "Training", "YAML",
+            "Arguments", "ControlPlane", "Experiments", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry",
+            "Training", "YAML",
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),

@@ -7,6 +7,7 @@ public enum OpenClaw {
         ReleasePlanFile.command, ReleaseApply.command, ReleaseStatus.command, ReleaseList.command, ReleaseExplain.command,
         ReleaseGates.command, ReleasePromote.command, ReleasePause.command, ReleaseResume.command, ReleaseRollback.command,
         ReleaseAbort.command, ReleaseHistory.command,
+        ExperimentReplay.command,
         RouteApply.command, RouteList.command, RouteShow.command, RouteSet.command, RouteExplain.command,
         ModelApply.command, ModelList.command, ModelShow.command,
         PromptAdd.command, PromptApply.command, PromptList.command, PromptShow.command, PromptDiff.command, PromptRender.command,
@@ -21,6 +22,7 @@ public enum OpenClaw {
 
     static let nouns = [
         ("release", "Conduct a version to live users, and take it back"), ("route", "Where live traffic goes"),
+        ("experiment", "Which variant is better, decided on live traffic"),
         ("model", "What can be released"), ("prompt", "What a language model is told"),
         ("provider", "Who answers for language models"),
         ("version", "Immutable states of models, and the version of this program"),
