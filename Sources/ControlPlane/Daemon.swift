@@ -138,6 +138,9 @@ public final class Daemon: Sendable {
     private func open(_ publisher: RoutePublisher) async -> Bool {
         do throws(Fault) {
             let services = try await Wiring.open(home, publisher: publisher, sticky: sticky)
+            if let gateway {
+                await SpentBudgets.restore(of: await services.routes.routes(), from: services.outcomes, into: gateway)
+            }
             await exposures.connect(services.outcomes)
             let isLate = state.withLock { state in
                 if state.isDraining { return true }

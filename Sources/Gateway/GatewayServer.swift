@@ -148,6 +148,12 @@ public final class GatewayServer: Sendable {
         let table: CompiledTable
     }
 
+    /// Money of a route's budget that was spent in an earlier life of this installation.
+    public func charge(_ spent: Int64, route: String, budget: Budget) {
+        let account = BudgetBook.Account(owner: "route/\(route)", budget: budget)
+        budgets.settle(reserved: 0, spent: spent, of: account, at: Timestamp.now().milliseconds)
+    }
+
     /// Position served by every loop (the lowest).
     public func servedPosition() async -> Int64 {
         await counts().map(\.position).min() ?? state.withLock { $0.table.position }

@@ -1,7 +1,7 @@
 public import Faults
 import JSON
 public import Routing
-import Telemetry
+public import Telemetry
 
 extension OutcomeStore {
     /// Slots that are walked in one go: others have their turn in between.
@@ -60,6 +60,24 @@ extension OutcomeStore {
     private func scores(of route: RouteID, after: Int64, upTo: Int64, limit: Int) async throws(Fault) -> [FeedbackTable.Kept] {
         if let rows = tail.rows(of: route, after: after, limit: limit) { return rows }
         return try await feedback.rows(of: route, after: after, upTo: upTo, limit: limit)
+    }
+
+    /// What requests to models did cost by route from a moment on, in billionths of a dollar. Walks the log once: for a start.
+    public func spending(since: [RouteID: Timestamp]) async throws(Fault) -> [RouteID: Int64] {
+        var spent: [RouteID: Int64] = [:]
+        var slot = exposures.firstSlot
+        while slot < exposures.endSlot {
+            let end = min(exposures.endSlot, slot + OutcomeStore.slotsPerWalk)
+            slot = try exposures.scan(from: slot, to: end, withUsage: true) { _, record in
+                if let usage = record.usage, let from = since[usage.route], usage.at >= from {
+                    spent[usage.route, default: 0] += usage.costNanoUSD
+                }
+                return true
+            }
+            slot = exposures.occupied(from: slot)
+            await Task.yield()
+        }
+        return spent
     }
 
     /// Returns when something newer than `cursor` is there, or at the deadline, or when the task is cancelled.

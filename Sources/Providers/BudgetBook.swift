@@ -80,6 +80,11 @@ public final class BudgetBook: Sendable {
         budget.per.milliseconds.map { (period(budget, now) + 1) * $0 }
     }
 
+    /// Milliseconds of UTC at which the present period began; 0 for one that never ends.
+    public static func start(of budget: Budget, at now: Int64) -> Int64 {
+        budget.per.milliseconds.map { period(budget, now) * $0 } ?? 0
+    }
+
     private static func period(_ budget: Budget, _ now: Int64) -> Int64 { budget.per.milliseconds.map { now / $0 } ?? 0 }
 
     private static func forget(_ pages: inout [Account: Page], at now: Int64) {

@@ -8,7 +8,7 @@ public import YAML
 /// ```yaml
 /// provider:
 ///   name: openai
-///   url: https://api.openai.com/v1
+///   url: http://127.0.0.1:9000/v1      # the gateway speaks plain HTTP: a proxy beside it terminates TLS
 ///   key: env:OPENAI_API_KEY
 ///   fallback: [local]
 ///   retries: { attempts: 1, budget: 10% }
@@ -19,7 +19,6 @@ public struct Provider: Equatable, Sendable, Codable {
     public var name: String
     public var url: String
     public var key: KeyReference?
-    public var caFile: String?
     /// Asked in this order where it does not answer.
     public var fallback: [String]
     public var retriesMax: Int
@@ -34,7 +33,7 @@ public struct Provider: Equatable, Sendable, Codable {
     /// Reads the value of a `provider:` key.
     public init(_ node: YAMLNode) throws(Fault) {
         let file = try node.mapping("a provider")
-        try file.refuseUnknown(known: ["name", "api", "url", "key", "ca_file", "fallback", "retries", "timeouts", "prices"])
+        try file.refuseUnknown(known: ["name", "api", "url", "key", "fallback", "retries", "timeouts", "prices"])
         name = try Provider.name(try file.required("name"))
         url = try Provider.url(try file.required("url"))
         if let api = file["api"], try api.string() != "openai" {
@@ -43,7 +42,6 @@ public struct Provider: Equatable, Sendable, Codable {
                 why: "only OpenAI's is known, which most providers offer.", fix: "Write `api: openai`, and the url of that API.")
         }
         if let node = file["key"] { key = try Provider.key(node) }
-        if let node = file["ca_file"] { caFile = try Provider.path(node) }
         fallback = []
         for item in try file["fallback"]?.list() ?? [] { fallback.append(try Provider.name(item)) }
         (retriesMax, retryBudget) = (1, 1_000)
@@ -76,7 +74,7 @@ public struct Provider: Equatable, Sendable, Codable {
     private static func url(_ node: YAMLNode) throws(Fault) -> String {
         let text = try node.string()
         do {
-            _ = try UpstreamURL(text, allowingTLS: true)
+            _ = try UpstreamURL(text)
             return text
         } catch {
             throw node.fault("'\(text)' cannot be a provider's url.", why: "\(error.why).", fix: "\(error.fix).")
@@ -92,15 +90,6 @@ public struct Provider: Equatable, Sendable, Codable {
             fix:
                 "Write `key: env:NAME` for a variable of the daemon's environment, or `key: file:/path`; if a real key stood here, replace it."
         )
-    }
-
-    private static func path(_ node: YAMLNode) throws(Fault) -> String {
-        let text = try node.string()
-        guard text.hasPrefix("/"), text.utf8.count <= 4_096 else {
-            throw node.fault(
-                "'\(text)' is not an absolute path.", why: "the daemon reads it from anywhere.", fix: "Begin it with '/'.")
-        }
-        return text
     }
 
     private static func retries(_ node: YAMLNode) throws(Fault) -> (Int, Int) {
@@ -135,7 +124,7 @@ public struct Provider: Equatable, Sendable, Codable {
     /// As routes carry it: its own prices before the default ones.
     public var binding: ProviderBinding {
         ProviderBinding(
-            name: name, url: url, key: key, caFile: caFile, timeouts: timeouts, retriesMax: retriesMax, retryBudget: retryBudget,
+            name: name, url: url, key: key, timeouts: timeouts, retriesMax: retriesMax, retryBudget: retryBudget,
             prices: PriceTable.standard.prices.merging(prices) { _, own in own })
     }
 }

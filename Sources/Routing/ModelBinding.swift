@@ -12,11 +12,9 @@ public struct PromptBinding: Equatable, Sendable, Codable {
 /// A provider of models as a variant carries it. Its key is only referred to: no table, ledger or log ever holds one.
 public struct ProviderBinding: Equatable, Sendable, Codable {
     public var name: String
-    /// The base of its API, as `https://api.openai.com/v1`.
+    /// The base of its API, as `http://127.0.0.1:9000/v1`.
     public var url: String
     public var key: KeyReference?
-    /// Certificates to trust instead of the system's: a file in PEM.
-    public var caFile: String?
     public var timeouts: RouteTimeouts
     /// How often one request may be sent here again before its answer began.
     public var retriesMax: Int
@@ -26,10 +24,10 @@ public struct ProviderBinding: Equatable, Sendable, Codable {
     public var prices: [String: ModelPrice]
 
     public init(
-        name: String, url: String, key: KeyReference? = nil, caFile: String? = nil, timeouts: RouteTimeouts = .init(),
-        retriesMax: Int = 1, retryBudget: Int = 1_000, prices: [String: ModelPrice] = [:]
+        name: String, url: String, key: KeyReference? = nil, timeouts: RouteTimeouts = .init(), retriesMax: Int = 1,
+        retryBudget: Int = 1_000, prices: [String: ModelPrice] = [:]
     ) {
-        (self.name, self.url, self.key, self.caFile, self.timeouts) = (name, url, key, caFile, timeouts)
+        (self.name, self.url, self.key, self.timeouts) = (name, url, key, timeouts)
         (self.retriesMax, self.retryBudget, self.prices) = (retriesMax, retryBudget, prices)
     }
 }

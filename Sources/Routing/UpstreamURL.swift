@@ -5,31 +5,27 @@ public struct UpstreamURL: Equatable, Sendable {
     public let port: UInt16
     /// Begins with `/`.
     public let path: String
-    /// `https`: spoken to over TLS.
-    public let isTLS: Bool
 
     /// Why a text is not one.
     public enum Refusal: Error, Equatable, Sendable {
         case https, notHTTP, userInfo, queryOrFragment, badHost, badPort, badPath
     }
 
-    /// `allowingTLS` for the urls of providers.
-    public init(_ text: String, allowingTLS: Bool = false) throws(Refusal) {
+    public init(_ text: String) throws(Refusal) {
         let lower = text.prefix(8).lowercased()
-        isTLS = lower.hasPrefix("https://")
-        if isTLS, !allowingTLS { throw .https }
-        guard isTLS || lower.hasPrefix("http://"), text.utf8.count <= 2_048 else { throw .notHTTP }
-        let rest = text.dropFirst(isTLS ? 8 : 7)
+        if lower.hasPrefix("https://") { throw .https }
+        guard lower.hasPrefix("http://"), text.utf8.count <= 2_048 else { throw .notHTTP }
+        let rest = text.dropFirst(7)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         let (authority, path) = (rest[..<slash], rest[slash...])
         if rest.contains(where: { $0 == "?" || $0 == "#" }) { throw .queryOrFragment }
         if authority.contains("@") { throw .userInfo }
-        (host, port) = try UpstreamURL.endpoint(authority, standardPort: isTLS ? 443 : 80)
+        (host, port) = try UpstreamURL.endpoint(authority)
         guard path.utf8.allSatisfy({ UpstreamURL.isPathByte($0) }) else { throw .badPath }
         self.path = path.isEmpty ? "/" : String(path)
     }
 
-    private static func endpoint(_ authority: Substring, standardPort: UInt16) throws(Refusal) -> (String, UInt16) {
+    private static func endpoint(_ authority: Substring) throws(Refusal) -> (String, UInt16) {
         var host = authority
         var port: Substring? = nil
         if authority.first == "[" {
@@ -45,7 +41,7 @@ public struct UpstreamURL: Equatable, Sendable {
             }
             guard isName(host) else { throw .badHost }
         }
-        guard let port else { return (String(host), standardPort) }
+        guard let port else { return (String(host), 80) }
         guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(port), number > 0 else { throw .badPort }
         return (String(host), number)
     }

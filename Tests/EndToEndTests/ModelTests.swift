@@ -7,14 +7,16 @@ import Testing
 /// The official `openai` client against the real daemon, in front of the server of examples/openai-server.
 @Suite(.serialized, .enabled("the official OpenAI client can be installed") { await PythonClients.areThere() })
 struct ModelTests {
-    private func provider(_ workshop: Workshop, _ name: String, _ arguments: String...) async throws -> String {
-        _ = try workshop.start(
+    private func provider(_ workshop: Workshop, _ name: String, _ arguments: String...) async throws -> (
+        server: Child, url: String
+    ) {
+        let server = try workshop.start(
             ["python3", "\(Workshop.root)/examples/openai-server/server.py"] + arguments, output: "\(name).log")
         let port = try await workshop.until("provider \(name) listens") {
             let words = workshop.read("\(name).log").split(whereSeparator: \.isWhitespace)
             return words.count == 3 ? words[2] : nil
         }
-        return "http://127.0.0.1:\(port)/v1"
+        return (server, "http://127.0.0.1:\(port)/v1")
     }
 
     private func client(_ workshop: Workshop, _ base: String) async throws -> [String: JSONValue] {
@@ -50,11 +52,11 @@ struct ModelTests {
             ---
             provider:
               name: second
-              url: "\(second)"
+              url: "\(second.url)"
               key: "file:\(key)"
               prices: { small: { input: 1000, output: 2000 } }
             ---
-            provider: { name: first, url: "\(first)", fallback: [second], prices: { small: { input: 1000, output: 2000 } } }
+            provider: { name: first, url: "\(first.url)", fallback: [second], prices: { small: { input: 1000, output: 2000 } } }
             ---
             route:
               name: support
@@ -62,7 +64,7 @@ struct ModelTests {
               match: { path: /v1 }
               unit: "header:X-User-Id"
               provider: first
-              budget: 100 USD/day
+              budget: 35 USD/day
               variants: { control: { prompt: support@v3 } }
             """, as: "support.yaml")
         let openclaw = try await Installation.start(in: workshop, applying: [file])
@@ -79,6 +81,9 @@ struct ModelTests {
         #expect(told["budget"]?["status"] == 429 && told["budget"]?["code"] == "budget_reached")
         try await expectFigures(openclaw, told)
         #expect(!workshop.read("serve.log").contains("sk-real"))
+        await openclaw.process.stop()
+        await first.server.stop()
+        await second.server.stop()
     }
 
     /// What was used is told per route and variant, and the fallback is no variant of its own.

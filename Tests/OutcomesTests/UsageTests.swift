@@ -51,4 +51,17 @@ struct UsageTests {
         #expect(await store.counters()["usages"]?.integerValue == 1)
         await store.close()
     }
+
+    @Test func `what routes did cost is added up from a moment on`() async throws {
+        let folder = Folder()
+        let store = try await OutcomeStore.open(directory: folder.path, settings: settings())
+        for (minute, route) in [(0, 1), (1, 1), (2, 2), (3, 1)] {
+            var spent = usage(of: exposure(UInt64(minute), at: noon + .seconds(60 * minute)))
+            (spent.route, spent.costNanoUSD) = (RouteID(UInt16(route)), 10 + Int64(minute))
+            try await store.record(usage: [spent])
+        }
+        #expect(try await store.spending(since: [RouteID(1): noon + .seconds(60)]) == [RouteID(1): 11 + 13])
+        #expect(try await store.spending(since: [RouteID(1): noon, RouteID(2): noon]) == [RouteID(1): 34, RouteID(2): 12])
+        await store.close()
+    }
 }

@@ -17,7 +17,7 @@ import YAML
     @Test func `a provider is read whole`() throws {
         let provider = try provider(
             """
-            { name: openai, api: openai, url: "https://api.openai.com/v1", key: "env:OPENAI_API_KEY", ca_file: /etc/ca.pem,
+            { name: openai, api: openai, url: "http://127.0.0.1:9000/v1", key: "env:OPENAI_API_KEY",
               fallback: [local], retries: { attempts: 2, budget: 20% },
               timeouts: { connect: 500ms, first_token: 20s, between_tokens: 5s },
               prices: { my-model: { input: 0.15, output: 0.6, cached: 0.075 } } }
@@ -35,13 +35,18 @@ import YAML
     @Test(arguments: [
         ("key: sk-verysecret", "not where a key is found", "only referred to"),
         ("api: grpc", "not an API", "OpenAI's"), ("fallback: [p]", "cannot be tried", "not itself"),
-        ("ca_file: ca.pem", "absolute path", "anywhere"), ("prices: { m: { input: free } }", "not a price", "million"),
+        ("prices: { m: { input: free } }", "not a price", "million"),
         ("timeouts: { first_token: 0s }", "cannot be kept", "1ms"), ("ulr: x", "`ulr` is not known", "strictly"),
     ])
     func `a mistake is refused with its line, and a key is never repeated`(rest: String, what: String, why: String) throws {
         let fault = try #require(throws: Fault.self) { try provider("{ name: p, url: \"http://h/v1\", \(rest) }") }
         #expect(fault.what.contains(what) && fault.why.contains(why) && fault.why.contains("line 1"), "\(fault)")
         #expect(!fault.description.contains("verysecret"))
+    }
+
+    @Test func `a key is not sent in the clear to a server that speaks TLS`() throws {
+        let fault = try #require(throws: Fault.self) { try provider("{ name: p, url: \"https://api.openai.com/v1\" }") }
+        #expect(fault.why.contains("plain HTTP") && fault.fix.contains("TLS-terminating proxy"), "\(fault)")
     }
 
     @Test func `a model is priced by its own name, else by the longest one that fits`() {
@@ -101,6 +106,7 @@ import YAML
         #expect(book.reserve(300, of: account, at: 61_000) == .reserved)
         #expect(book.reserve(1_000, of: account, at: 120_000) == .exhausted(left: 700))
         #expect(BudgetBook.end(of: account.budget, at: 61_000) == 120_000)
+        #expect(BudgetBook.start(of: account.budget, at: 61_000) == 60_000)
     }
 
     @Test func `each token has an account of its own`() {

@@ -32,9 +32,6 @@ final class CompiledModel {
 final class ModelHost {
     let name: String
     let address: SocketAddress?
-    /// The name its certificate must be for; nil where it is spoken to in the clear.
-    let serverName: String?
-    let caFile: String?
     /// Why it cannot be asked; told with 502.
     let unreachable: String
     /// Without a slash at its end.
@@ -54,21 +51,19 @@ final class ModelHost {
 
     init(_ provider: ProviderBinding, isProvider: Bool) {
         (name, timeouts, retriesMax, prices) = (provider.name, provider.timeouts, provider.retriesMax, provider.prices)
-        (self.isProvider, caFile) = (isProvider, provider.caFile)
+        self.isProvider = isProvider
         retryShare = Double(provider.retryBudget) / 10_000
         var lines: [UInt8] = []
         do {
-            let url = try UpstreamURL(provider.url, allowingTLS: true)
-            serverName = url.isTLS ? url.host : nil
-            let standardPort: UInt16 = url.isTLS ? 443 : 80
+            let url = try UpstreamURL(provider.url)
             let host = url.host.contains(":") ? "[\(url.host)]" : url.host
             var base = Array(url.path.utf8)
             while base.last == 0x2F { base.removeLast() }
             path = base
-            lines = Array(" HTTP/1.1\r\nHost: \(host)\(url.port == standardPort ? "" : ":\(url.port)")\r\n".utf8)
+            lines = Array(" HTTP/1.1\r\nHost: \(host)\(url.port == 80 ? "" : ":\(url.port)")\r\n".utf8)
             (address, unreachable) = ModelHost.resolve("\(host):\(url.port)")
         } catch {
-            (address, unreachable, path, serverName) = (nil, "its url '\(provider.url)' cannot be used", [], nil)
+            (address, unreachable, path) = (nil, "its url '\(provider.url)' cannot be used", [])
         }
         guard let reference = provider.key else {
             (afterTarget, keyAbsence) = (lines, nil)
