@@ -55,16 +55,13 @@ public struct Layer: Sendable {
             weights: experiment.variants.map { Double(shares[Int($0.number)]) / total })
     }
 
-    /// Whether the unit's text must be there, not its hash alone.
-    public var needsText: Bool { isPublic || experiment.audience.condition != nil }
-
     /// Whether `answer` will look at attributes: they are gathered only then.
     public func asksAttributes(of unit: UnitID, text: Span<UInt8>) -> Bool {
         guard experiment.audience.condition != nil, overrides[unit.hash] == nil else { return false }
         return experiment.audience.namespace.map { has(unit, text, in: $0) } ?? true
     }
 
-    /// Whose a unit is. `text` is the unit as it was read (it may be empty unless `needsText`). With `kept` a unit that was
+    /// Whose a unit is. `text` is the unit as it was read (it may be empty for our own hashing). With `kept` a unit that was
     /// exposed keeps its variant, and with `remembers` one that is exposed now will. `features` is what the scorer
     /// looks at, if there is one. Allocates nothing where no condition is.
     public func answer(
