@@ -133,7 +133,8 @@ final class ExposureLog {
                 let read = try segment.file.read(place..<place + count, into: &chunk)
                 for index in 0..<read {
                     let record = ExposureRecord(chunk, at: index * ExposureRecord.words)
-                    if record.isExposure || (withUsage && (record.isUsage || record.isContext)), !body(slot + Int64(index), record) {
+                    if record.isExposure || (withUsage && (record.isUsage || record.isContext)), !body(slot + Int64(index), record)
+                    {
                         return slot + Int64(index) + 1
                     }
                 }
