@@ -28,8 +28,9 @@ build: setup-build ## the release binary: .build/release/openclaw (and clawdbot,
 test: setup-build ## builds and runs every test
 	@scripts/run-tests.sh $(STRICT)
 
-demo: build setup-demo ## a good model version promoted, two bad ones rolled back, on live traffic (SEED=n, KEEP=1)
+demo: build setup-demo ## a good model version promoted, two bad ones rolled back, a better prompt found, on live traffic (SEED=n, KEEP=1)
 	@.venv/bin/python examples/fraud/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+	@.venv/bin/python examples/support/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED))
 
 bench: build setup-bench ## the promised figures, measured here against nginx and haproxy
 	@python3 Benchmarks/bench.py --openclaw $(BINARY) $(BENCH)

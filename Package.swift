@@ -73,7 +73,8 @@ let house: [Target] = [
     module(
         "ControlPlane",
         [
-            "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Providers", "Registry", "Releases", "Routing", "SQL",
+            "Experiments", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Providers", "Registry", "Releases",
+            "Routing", "SQL",
             "Sockets",
             "Telemetry", "YAML",
         ]
@@ -124,7 +125,7 @@ let rooms: [Target] = [
             "Telemetry", "TestFolders", "YAML",
         ]
     ),
-    tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Routing", "Statistics", "YAML"]),
+    tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "YAML"]),
     tests("TrainingTests", ["Faults", "Training"]),
     tests(
         "GatewayTests",
@@ -143,7 +144,8 @@ let rooms: [Target] = [
     tests(
         "Simulation",
         [
-            "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics", "Telemetry",
+            "Experiments", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics",
+            "Telemetry",
             "TestFolders", "YAML",
         ]
     ),

@@ -18,6 +18,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import bandits  # noqa: E402
+import experiment_measures  # noqa: E402
 import measures  # noqa: E402
 from measures import median, percentile  # noqa: E402
 from screen import Screen  # noqa: E402
@@ -63,6 +64,24 @@ class Bench:
         self.promise(
             "verdict to rollback in effect, worst", max(times) * 1000, 1000, "ms",
             f"median {median(times) * 1000:.1f} ms of {len(times)} releases")
+
+    def experiment(self):
+        times = experiment_measures.first_user(self.options.openclaw, FOLDER / "experiment", repeats=100)
+        self.promise(
+            "experiment applied to first user on the new variant, p99", percentile(times, 0.99) * 1000, 100, "ms",
+            f"median {median(times) * 1000:.1f} ms of {len(times)} experiments")
+
+    def reward(self):
+        times = experiment_measures.reward_to_shares(self.options.openclaw, FOLDER / "reward", repeats=20)
+        self.promise(
+            "outcome to the table with the new shares, worst", max(times), 5, "s",
+            f"median {median(times):.2f} s of {len(times)} experiments")
+
+    def feedback(self):
+        cost, rate = experiment_measures.feedback(self.options.openclaw, FOLDER / "feedback", events=20_000)
+        # 20 000 events a second on one core leave 50 us of it to each.
+        self.promise(
+            "feedback in arrays of 500, CPU time for each event", cost, 50, "us", f"one connection fed {rate:.0f} events a second")
 
     def start(self):
         fresh, again = measures.starts(self.options.openclaw, FOLDER / "start", repeats=11)
@@ -117,7 +136,8 @@ class Bench:
         )
 
 
-MEASURES = ["cpu", "split", "rollback", "start", "idle", "allocations", "bandits", "appends"]
+MEASURES = [
+    "cpu", "split", "rollback", "experiment", "reward", "feedback", "start", "idle", "allocations", "bandits", "appends"]
 
 
 def main():

@@ -1,3 +1,4 @@
+import Experiments
 public import Faults
 import Gateway
 import HTTP
@@ -260,6 +261,7 @@ public final class Daemon: Sendable {
     }
 
     private func close(_ services: Services) async {
+        await services.experiments.drain()
         await services.releases.drain(stopServers: settings.stopServersAtExit)
         await services.outcomes.close()
         await services.ledger.close()

@@ -1,3 +1,4 @@
+import Experiments
 import Faults
 import Gateway
 import Ledger
@@ -15,5 +16,6 @@ struct Services: Sendable {
     let routes: RouteService
     let outcomes: OutcomeStore
     let releases: ReleaseService
+    let experiments: ExperimentService
     let tokens: TokenService
 }

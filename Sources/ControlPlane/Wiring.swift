@@ -1,3 +1,4 @@
+import Experiments
 import Faults
 import Gateway
 import Ledger
@@ -32,18 +33,24 @@ enum Wiring {
             let releases = ReleaseService(
                 settings: .init(directory: home.releases), ledger: ledger, registry: registry, routes: routes, outcomes: outcomes)
             serving.connect(releases)
+            let winners = WinnerReleases(releases: releases)
+            let experiments = ExperimentService(
+                settings: .init(directory: home.experiments), ledger: ledger, registry: registry, routes: routes,
+                outcomes: outcomes, release: { (request) throws(Fault) in try await winners.conduct(request) })
             do throws(Fault) {
                 try await releases.restore()
+                try await experiments.restore()
                 try await FirstToken.ensure(in: home, tokens)
             } catch {
                 // Each holds its file: what stays open would be in the way of the next try.
+                await experiments.drain()
                 await releases.drain(stopServers: false)
                 await outcomes.close()
                 throw error
             }
             return Services(
                 ledger: ledger, registry: registry, providers: providers, routes: routes, outcomes: outcomes, releases: releases,
-                tokens: tokens)
+                experiments: experiments, tokens: tokens)
         } catch {
             await ledger.close()
             throw error

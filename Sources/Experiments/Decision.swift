@@ -1,3 +1,5 @@
+public import JSON
+
 /// How sure an experiment has to be, and what follows when it is.
 public struct Decision: Equatable, Sendable, Codable {
     /// What becomes of a winner.
@@ -19,6 +21,8 @@ public struct Decision: Equatable, Sendable, Codable {
     public var maxDuration: Int64
     /// Milliseconds that it runs at least, so that it has seen a whole day or week, before a winner is called.
     public var minDuration: Int64
+    /// Stages and gates of the release that takes a winner which passed none to everybody; nil for the usual ones.
+    public var release: JSONValue?
 
     public init(
         alpha: Double = 0.05, power: Double = 0.8, auto: Auto = .ask, maxDuration: Int64 = 14 * 86_400_000, minDuration: Int64 = 0

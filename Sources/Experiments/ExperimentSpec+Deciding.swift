@@ -9,12 +9,16 @@ extension Decision {
     init(_ node: YAMLNode) throws(Fault) {
         self.init()
         let file = try node.mapping("how an experiment is decided")
-        try file.refuseUnknown(known: ["alpha", "power", "auto", "max_duration", "min_duration"])
+        try file.refuseUnknown(known: ["alpha", "power", "auto", "max_duration", "min_duration", "release"])
         if let node = file["alpha"] { alpha = try Self.chance(node, in: 0.0001...0.2, "alpha", usual: "0.05") }
         if let node = file["power"] { power = try Self.chance(node, in: 0.5...0.999, "power", usual: "0.8") }
         if let node = file["auto"] { auto = try node.word("what may follow") }
         if let node = file["max_duration"] { maxDuration = try node.milliseconds(in: 1_000...Self.durationMax) }
         if let node = file["min_duration"] { minDuration = try node.milliseconds(in: 0...Self.durationMax) }
+        if let node = file["release"] {
+            try node.mapping("a winner's release").refuseUnknown(known: ["stages", "gates", "rollback"])
+            release = node.json
+        }
         guard minDuration <= maxDuration else {
             throw (file["min_duration"] ?? node).fault(
                 "it would end before it may decide",

@@ -191,7 +191,7 @@ extension ExperimentSpec {
 extension ExperimentSpec.VariantSpec {
     fileprivate init(_ name: String, _ node: YAMLNode, equalShare: Int?) throws(Fault) {
         let file = try node.mapping("variant '\(name)'")
-        try file.refuseUnknown(known: ["prompt", "version", "url", "share", "rewrite", "value"])
+        try file.refuseUnknown(known: ["prompt", "version", "url", "share", "rewrite", "value", "offline_score"])
         let sources = ["prompt", "version", "url"].filter { file[$0] != nil }
         guard sources.count == 1, let source = file[sources[0]] else {
             throw node.fault(
@@ -226,6 +226,7 @@ extension ExperimentSpec.VariantSpec {
         self.init(name: name, serving: serving, basisPoints: share)
         if let node = file["rewrite"] { rewrite = try Rewrite(node) }
         value = file["value"]?.json
+        offlineScore = try file["offline_score"]?.double()
     }
 
     private static func check(version text: String, _ node: YAMLNode) throws(Fault) {

@@ -51,6 +51,8 @@ public struct ExperimentSpec: Equatable, Sendable, Codable {
         public var rewrite: Rewrite?
         /// What a flag evaluation answers with; the variant's name where there is none.
         public var value: JSONValue?
+        /// What an evaluation before the experiment gave it: shown beside its live effect.
+        public var offlineScore: Double?
 
         public init(name: String, serving: Serving, basisPoints: Int, rewrite: Rewrite? = nil, value: JSONValue? = nil) {
             (self.name, self.serving, self.basisPoints, self.rewrite, self.value) = (name, serving, basisPoints, rewrite, value)

@@ -8,8 +8,9 @@ enum Apply {
     static let command = Command(
         "apply", summary: "Apply resource files of any kind",
         discussion: """
-            Reads `model:`, `prompt:`, `provider:`, `route:` and `release_pipeline:` resources, several to a file when `---`
-            stands between them. All files are read before the first is applied. What already is at that content stays as it is.
+            Reads `model:`, `prompt:`, `provider:`, `route:`, `release_pipeline:` and `experiment:` resources, several to a file when
+            `---` stands between them. All files are read before the first is applied. What already is at that content stays as
+            it is.
             """,
         parameters: [
             .option("f", "FILE", "A file; several may follow", repeats: true), .operands("FILE", "More files", minimum: 0),

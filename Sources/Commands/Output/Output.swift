@@ -27,14 +27,18 @@ struct Output: Sendable {
         Output.write(text.hasSuffix("\n") || text.isEmpty ? text : text + "\n", to: STDOUT_FILENO)
     }
 
+    /// Bytes as they are: a part of a text that is printed as it comes.
+    func write(bytes: [UInt8]) { Output.write(bytes, to: STDOUT_FILENO) }
+
     /// A remark beside the output (stderr), such as what a command waits for.
     func remark(_ text: String) { Output.write(text + "\n", to: STDERR_FILENO) }
 
     /// One line on stderr that the next one replaces; an empty one clears it. For terminals only.
     func progress(_ text: String) { Output.write("\r\u{1B}[K" + text, to: STDERR_FILENO) }
 
-    private static func write(_ text: String, to file: Int32) {
-        let bytes = Array(text.utf8)
+    private static func write(_ text: String, to file: Int32) { write(Array(text.utf8), to: file) }
+
+    private static func write(_ bytes: [UInt8], to file: Int32) {
         var written = 0
         while written < bytes.count {
             let count = unsafe bytes[written...].withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }

@@ -1,3 +1,4 @@
+import Experiments
 import Faults
 import JSON
 import Providers
@@ -56,7 +57,18 @@ struct Applier: Sendable {
             let outcome = try await services.routes.apply(spec, by: by)
             return Applied(kind: "route", name: spec.name, outcome: outcome.rawValue)
         case .release(let node): return try await release(node)
+        case .experiment(let node): return try await experiment(node)
         }
+    }
+
+    /// As with releases: the content of the latest attempt, running or ended, starts no other one.
+    private func experiment(_ node: YAMLNode) async throws(Fault) -> Applied {
+        let spec = try ExperimentSpec(node)
+        if let latest = await services.experiments.spec(of: spec.name), latest.isSame(as: spec) {
+            return Applied(kind: "experiment", name: spec.name, outcome: "unchanged")
+        }
+        _ = try await services.experiments.apply(node, by: by)
+        return Applied(kind: "experiment", name: spec.name, outcome: "started")
     }
 
     /// A file that says what the latest attempt was started with starts no other one: what was decided since stands.

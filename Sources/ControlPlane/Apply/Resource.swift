@@ -1,3 +1,4 @@
+import Experiments
 public import Faults
 import JSON
 import Providers
@@ -14,8 +15,9 @@ enum Resource: Sendable {
     case route(RouteSpec)
     /// Read for its mistakes already; the service reads it again against what is there.
     case release(YAMLNode)
+    case experiment(YAMLNode)
 
-    static let kinds = ["model", "prompt", "provider", "route", "release_pipeline"]
+    static let kinds = ["model", "prompt", "provider", "route", "release_pipeline", "experiment"]
 
     var kind: String {
         switch self {
@@ -24,16 +26,18 @@ enum Resource: Sendable {
         case .provider: "provider"
         case .route: "route"
         case .release: "release_pipeline"
+        case .experiment: "experiment"
         }
     }
 
-    /// What a route needs stands before it, whatever the order of the files: models, then routes, then releases.
+    /// What a route needs stands before it, whatever the order of the files: models, then routes, then what moves them.
     var rank: Int {
         switch self {
         case .model: 0
         case .prompt, .provider: 1
         case .route: 2
         case .release: 3
+        case .experiment: 4
         }
     }
 
@@ -99,6 +103,9 @@ public struct ResourceFile: Sendable {
         case "release_pipeline":
             _ = try ReleaseSpec(entry.value)
             return .release(entry.value)
+        case "experiment":
+            _ = try ExperimentSpec(entry.value)
+            return .experiment(entry.value)
         default: preconditionFailure("an unknown kind was refused above")
         }
     }

@@ -39,6 +39,7 @@ public struct Home: Sendable, Equatable {
     var releases: String { "\(path)/releases" }
     /// What units of experiments saw first.
     var units: String { "\(path)/units" }
+    var experiments: String { "\(path)/experiments" }
 
     /// Makes the folder (and those above it), 0700: it holds keys and tokens.
     func create() throws(Fault) {
@@ -48,7 +49,7 @@ public struct Home: Sendable, Equatable {
             if unsafe mkdir(built, 0o700) == 0 || errno == EEXIST || errno == EISDIR { continue }
             throw unusable(built, TextFile.systemError())
         }
-        for inner in [artifacts, outcomes, releases] where unsafe mkdir(inner, 0o700) != 0 && errno != EEXIST {
+        for inner in [artifacts, outcomes, releases, experiments] where unsafe mkdir(inner, 0o700) != 0 && errno != EEXIST {
             throw unusable(inner, TextFile.systemError())
         }
         var status = stat()

@@ -15,6 +15,14 @@ extension ExperimentMetrics {
             for item in try node.list() { secondary.append(try Metric(item, role: .secondary)) }
             try Self.refuseMore(than: Self.secondaryMax, secondary.count, "secondary metrics", node)
         }
+        for (place, metric) in all.enumerated() {
+            guard let other = all[..<place].first(where: { $0.name == metric.name && $0.window != metric.window }) else { continue }
+            throw node.fault(
+                "\(metric.name) has two windows",
+                why:
+                    "its events count for \(Quantity.text(.milliseconds(other.window))) here and for \(Quantity.text(.milliseconds(metric.window))) there",
+                fix: "give both the same `window:`")
+        }
         var seen: Set<Metric> = []
         for metric in all where !seen.insert(metric).inserted {
             throw node.fault(
@@ -33,6 +41,9 @@ extension ExperimentMetrics {
 
 extension Metric {
     enum Role { case primary, guardrail, secondary }
+
+    /// Exposures are kept for seven days: later feedback has nothing to be joined to.
+    static let windowMax: Int64 = 7 * 86_400_000
 
     private static let keys = [
         "name", "type", "direction", "minimum_effect", "window", "quantile", "grain", "denominator", "covariate",
@@ -58,7 +69,7 @@ extension Metric {
         }
         if let node = file["direction"] { direction = try node.word("a direction") }
         if let node = file["grain"] { grain = try node.word("what an observation belongs to") }
-        if let node = file["window"] { window = try node.milliseconds(in: 1_000...31_536_000_000) }
+        if let node = file["window"] { window = try node.milliseconds(in: 1_000...Self.windowMax) }
         if let node = file["covariate"] { covariate = try Self.name(node) }
         try readEffect(file)
         try readQuantile(file)

@@ -1,0 +1,68 @@
+import Arguments
+import JSON
+import YAML
+
+/// `openclaw experiment plan FILE`
+enum ExperimentPlanFile {
+    static let command = Command(
+        "experiment plan",
+        summary: "How many units an experiment takes, and how long; refuses what can never finish; changes nothing",
+        parameters: [.operand("FILE", "An `experiment:` file")]
+    ) { invocation in
+        let file = invocation.operand("FILE")
+        let answer = try await APIClient(invocation).post("/api/v1/experiments/plan", try ApplyBody.make(of: [file]))
+        let plans = answer["plans"]?.arrayValue ?? []
+        // One file usually holds one experiment: then the document is its plan itself.
+        Output(invocation).show(plans.count == 1 ? plans[0] : answer) { style in
+            plans.map { text($0, of: file, style) }.joined(separator: "\n\n")
+        }
+    }
+
+    static func text(_ plan: JSONValue, of file: String, _ style: Style) -> String {
+        let coverage = plan["coverage"]?.numberValue ?? 1
+        let part = coverage < 1 ? ", \(Figures.share(coverage)) of the units" : ""
+        let subject = "\(style.strong(plan["name"]?.stringValue ?? "")) on route \(plan["route"]?.stringValue ?? "")"
+        var variants = Table([], indent: 2)
+        for variant in plan["variants"]?.arrayValue ?? [] {
+            variants.add([
+                variant["name"]?.stringValue ?? "", variant["serves"]?.stringValue ?? "",
+                variant["share"]?.numberValue.map(Figures.share) ?? "",
+            ])
+        }
+        var metrics = Table(["metric", "type", "from", "what it does"], indent: 2)
+        for metric in plan["metrics"]?.arrayValue ?? [] {
+            let quantile = metric["quantile"]?.numberValue.map { " \(Figures.significant($0, 3))" } ?? ""
+            metrics.add([
+                metric["name"]?.stringValue ?? "", (metric["type"]?.stringValue ?? "") + quantile,
+                metric["from"]?.stringValue ?? "",
+                metric["reads"]?.stringValue ?? "",
+            ])
+        }
+        var lines = [
+            "would try \(subject), \(plan["strategy"]?.stringValue ?? "") shares, units by \(plan["unit"]?.stringValue ?? "")\(part)",
+            variants.text(style), metrics.text(style),
+        ]
+        lines += expectation(plan)
+        lines += (plan["notes"]?.arrayValue ?? []).compactMap(\.stringValue).map { style.faint("  \($0)") }
+        lines.append("next: openclaw experiment apply \(file) --watch")
+        return lines.joined(separator: "\n")
+    }
+
+    /// `  needs    about 8 411 units of each variant (baseline 0.61): about 2 d 4 h at 7 800 units a day, of 14 d`
+    private static func expectation(_ plan: JSONValue) -> [String] {
+        guard let expectation = plan["expectation"], let units = expectation["units_per_variant"]?.numberValue else { return [] }
+        let baseline = expectation["baseline"]?.numberValue.map { " (now \(Figures.significant($0, 3)))" } ?? ""
+        var line = "  needs    about \(Figures.count(Int64(units.rounded(.up)))) units of each variant\(baseline)"
+        if let seconds = expectation["expected_seconds"]?.numberValue, let daily = expectation["units_per_day"]?.numberValue {
+            let limit = plan["max_duration_seconds"]?.numberValue ?? 0
+            line +=
+                ": about \(Figures.duration(.milliseconds(Int64(seconds * 1_000)))) at \(Figures.count(Int64(daily))) units a day,"
+            line += " of at most \(Figures.duration(.milliseconds(Int64(limit * 1_000))))"
+        }
+        var lines = [line]
+        if let smallest = expectation["smallest_effect"]?.numberValue {
+            lines.append("  could    find an effect of \(Figures.significant(smallest, 4)) in that time")
+        }
+        return lines
+    }
+}

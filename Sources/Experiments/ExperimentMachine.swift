@@ -1,0 +1,160 @@
+public import Telemetry
+
+/// One attempt at one experiment: events in, effects out. No clock, no I/O, no randomness; replaying the same inputs gives the
+/// same machine, which is how a restart goes on.
+public struct ExperimentMachine: Sendable, Equatable {
+    public enum State: Sendable, Equatable, Codable {
+        case planned
+        case attaching
+        case running
+        /// What it found has consequences that a person is asked about; it goes on meanwhile.
+        case asking(question: String)
+        /// Ends without a winner.
+        case detaching
+        /// The winner takes over.
+        case settling
+        /// The winner is to be released: off the route first, so that the release may have it.
+        case makingWay(version: String)
+        case releasing(version: String)
+        case ended
+    }
+
+    public let plan: ExperimentPlan
+    /// From 1: the same experiment can run again.
+    public let attempt: Int
+    public internal(set) var state = State.planned
+    /// Decided and recorded, not answered yet; in the order of decisions.
+    public internal(set) var intents: [Intent] = []
+    public internal(set) var layer: ExperimentLayer?
+    /// What every gateway loop serves, in basis points, in the order of the variants.
+    public internal(set) var shares: [Int]
+    /// Of the table that carries these shares.
+    public internal(set) var table: Int64 = 0
+    public internal(set) var look: ExperimentLook?
+    /// The last evidence that was written down.
+    public internal(set) var mark: ExperimentLook.Mark?
+    public internal(set) var ending: ExperimentEnding?
+    /// The variant of the route that the winner became.
+    public internal(set) var base: String?
+    public internal(set) var release: ReleaseOutcome?
+    /// The last thing that went wrong and was not the end.
+    public internal(set) var trouble: ExperimentTrouble?
+    public internal(set) var rampStep = 0
+    public internal(set) var appliedAt: Timestamp?
+    /// When every loop served its first table.
+    public internal(set) var startedAt: Timestamp?
+    public internal(set) var endedAt: Timestamp?
+    /// How shares and the difference moved, thinned out as it grows.
+    public internal(set) var course = ExperimentCourse()
+
+    var rampSince: Timestamp?
+    var intentsDecided = 0
+    var now = Timestamp(milliseconds: 0)
+
+    public init(_ plan: ExperimentPlan, attempt: Int) {
+        (self.plan, self.attempt) = (plan, attempt)
+        shares = plan.spec.variants.map(\.basisPoints)
+    }
+
+    public var isOver: Bool { state == .ended }
+
+    /// Exposures and outcomes are looked at.
+    public var isWatched: Bool {
+        switch state {
+        case .running, .asking: true
+        case .planned, .attaching, .detaching, .settling, .makingWay, .releasing, .ended: false
+        }
+    }
+
+    /// New shares are asked for: the last ones are served, and nobody ends it.
+    public var takesShares: Bool { isWatched && !intents.contains { $0.effect.kind == .move } }
+
+    /// When time alone has consequences.
+    public var due: Timestamp? {
+        guard isWatched, let startedAt else { return nil }
+        let end = state == .running ? startedAt + .milliseconds(plan.spec.decision.maxDuration) : nil
+        return [end, nextStep, firstDecision].compactMap { $0 }.min()
+    }
+
+    /// When a verdict that came too early may have consequences.
+    var firstDecision: Timestamp? {
+        guard let startedAt, let look, look.outcome != .undecided, plan.spec.decision.auto != .none else { return nil }
+        let earliest = startedAt + .milliseconds(plan.spec.decision.minDuration)
+        return earliest > now ? earliest : nil
+    }
+
+    /// When the ramp goes on.
+    var nextStep: Timestamp? {
+        guard let rampSince, let hold = plan.spec.targeting.ramp[rampStep].hold,
+            !intents.contains(where: { $0.effect.kind == .cover })
+        else { return nil }
+        return rampSince + .milliseconds(hold)
+    }
+
+    /// The one way an experiment changes. An answer to something that is no longer asked changes nothing.
+    public mutating func handle(_ input: Input) -> [Intent] {
+        now = input.at
+        var answered: Intent?
+        if let id = input.answering {
+            guard let index = intents.firstIndex(where: { $0.id == id }) else { return [] }
+            answered = intents.remove(at: index)
+        }
+        let orders =
+            if case .failed(let trouble) = input.event, let answered {
+                retryOrGiveUp(answered, trouble)
+            } else {
+                next(input.event)
+            }
+        let decided = orders.map { order in
+            intentsDecided += 1
+            return Intent(id: intentsDecided, effect: order.effect, tries: order.tries, due: now + .milliseconds(order.delay))
+        }
+        intents += decided
+        return decided
+    }
+
+    /// An effect about to become an intent.
+    struct Order {
+        var effect: Effect
+        var tries = 1
+        var delay: Int64 = 0
+        init(_ effect: Effect, tries: Int = 1, delay: Int64 = 0) { (self.effect, self.tries, self.delay) = (effect, tries, delay) }
+    }
+}
+
+/// How an experiment went, for a curve: at most `pointsMax` points of each kind, every second of them dropped when there would
+/// be more, so that they stay spread over the whole time.
+public struct ExperimentCourse: Sendable, Equatable, Codable {
+    public static let pointsMax = 120
+
+    public struct Shares: Sendable, Equatable, Codable {
+        public var at: Timestamp
+        public var shares: [Int]
+    }
+    public struct Difference: Sendable, Equatable, Codable {
+        public var at: Timestamp
+        public var units: Int64
+        public var difference: Double
+        public var lower: Double
+        public var upper: Double
+    }
+    public private(set) var shares: [Shares] = []
+    public private(set) var differences: [Difference] = []
+
+    public init() {}
+
+    mutating func note(_ shares: [Int], at: Timestamp) {
+        ExperimentCourse.append(Shares(at: at, shares: shares), to: &self.shares)
+    }
+
+    mutating func note(_ look: ExperimentLook, at: Timestamp) {
+        guard let difference = look.difference, let lower = look.lower, let upper = look.upper else { return }
+        let point = Difference(at: at, units: look.units, difference: difference, lower: lower, upper: upper)
+        ExperimentCourse.append(point, to: &differences)
+    }
+
+    private static func append<Point>(_ point: Point, to points: inout [Point]) {
+        if points.count == pointsMax { points = points.enumerated().filter { $0.offset % 2 == 0 }.map(\.element) }
+        points.append(point)
+    }
+}

@@ -1,0 +1,185 @@
+public import Faults
+public import JSON
+public import Ledger
+public import Outcomes
+public import Registry
+public import Routing
+import Telemetry
+public import YAML
+
+/// Conducts experiments. Each has a conductor with its own mailbox; this actor knows them all and plans new ones. One per
+/// installation.
+public actor ExperimentService {
+    /// Takes a model's version to everybody, gate by gate, and returns when that is decided: the request is recorded by the
+    /// experiment, whoever conducts releases is told by the wiring. Asked again, it takes up the same release.
+    public typealias Release = @Sendable (ReleaseRequest) async throws(Fault) -> ExperimentMachine.ReleaseOutcome
+
+    public struct Settings: Sendable {
+        /// Where evidence is written down.
+        public var directory: String
+        public var boundaries = Boundaries.unwatched
+        public init(directory: String) { self.directory = directory }
+    }
+
+    /// Experiments that run at a time.
+    public static let runningMax = 256
+
+    let ledger: LedgerWriter
+    let registry: RegistryService
+    let routes: RouteService
+    let outcomes: OutcomeStore
+    private let release: Release
+    private let folder: ExperimentFolder
+    private let settings: Settings
+    var conductors: [String: ExperimentConductor] = [:]
+    private var isDraining = false
+
+    public init(
+        settings: Settings, ledger: LedgerWriter, registry: RegistryService, routes: RouteService, outcomes: OutcomeStore,
+        release: @escaping Release
+    ) {
+        (self.settings, self.ledger, self.registry, self.routes) = (settings, ledger, registry, routes)
+        (self.outcomes, self.release) = (outcomes, release)
+        folder = ExperimentFolder(directory: settings.directory)
+    }
+
+    /// Replays the ledger and goes on where the last life ended.
+    public func restore() async throws(Fault) {
+        var replays: [String: ExperimentReplay] = [:]
+        for entry in try await ledger.reader.entries(kind: ExperimentReplay.kind) {
+            try replays[entry.resource.name, default: ExperimentReplay()].fold(entry)
+        }
+        for (name, replay) in replays { conductors[name] = conductor(name, replay) }
+        for name in conductors.keys.sorted() { await conductors[name]?.resume() }
+    }
+
+    // MARK: Applying
+
+    /// Reads one `experiment:` and checks it against registry, routes and traffic. Changes nothing. See `ExperimentPlan.json`.
+    public func plan(_ node: YAMLNode) async throws(Fault) -> JSONValue {
+        try await makePlan(try ExperimentSpec(node), file: node.file, looksBack: true).json
+    }
+
+    /// Plans, records and starts it. Returns with its status as soon as that is recorded. An experiment that runs with the same
+    /// content, or ended with it, is left as it is.
+    public func apply(_ node: YAMLNode, by: String) async throws(Fault) -> JSONValue {
+        guard !isDraining else {
+            throw Fault(
+                .unavailable, what: "No experiment can begin now.", why: "The daemon is stopping.", fix: "Try again when it is up.")
+        }
+        let spec = try ExperimentSpec(node)
+        if let machine = await conductors[spec.name]?.machine, !machine.isOver, machine.plan.spec.isSame(as: spec) {
+            return try await status(spec.name)
+        }
+        try await refuseTooMany()
+        let plan = try await makePlan(spec, file: node.file, looksBack: false)
+        let conductor = conductors[spec.name] ?? conductor(spec.name, ExperimentReplay())
+        conductors[spec.name] = conductor
+        try await conductor.apply(plan, by: by)
+        await hasBegun(conductor)
+        return try await status(spec.name)
+    }
+
+    /// The content of an experiment's latest attempt; nil when it was never applied.
+    public func spec(of name: String) async -> ExperimentSpec? { await conductors[name]?.machine?.plan.spec }
+
+    private func refuseTooMany() async throws(Fault) {
+        let running = await machines().filter { !$0.isOver }.count
+        guard running >= Self.runningMax else { return }
+        throw Fault(
+            .limitReached, what: "There cannot be another experiment now.", why: "\(running) are running.",
+            fix: "Stop some: openclaw experiment list")
+    }
+
+    /// Whoever applied it is answered when every loop serves it, or after a while with how far it got.
+    private func hasBegun(_ conductor: ExperimentConductor) async {
+        let deadline = ContinuousClock.now + .seconds(5)
+        while await conductor.machine?.startedAt == nil, await conductor.machine?.isOver == false, await !conductor.isStopped,
+            ContinuousClock.now < deadline
+        {
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    // MARK: Commands
+
+    /// Returns when what was asked for is done, or after a while with how far it got.
+    public func perform(_ command: ExperimentCommand, on name: String, by: String, reason: String?) async throws(Fault) -> JSONValue
+    {
+        let conductor = try known(name)
+        try await conductor.command(command, by: by, reason: reason)
+        let deadline = ContinuousClock.now + .seconds(5)
+        while let machine = await conductor.machine, !machine.isOver, machine.stateText == "ending", await !conductor.isStopped,
+            ContinuousClock.now < deadline
+        {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return try await status(name)
+    }
+
+    // MARK: Telling
+
+    /// See `ExperimentStatus`.
+    public func status(_ name: String) async throws(Fault) -> JSONValue {
+        guard let status = await status(of: try known(name)) else { throw unknown(name) }
+        return status
+    }
+
+    private func status(of conductor: ExperimentConductor) async -> JSONValue? {
+        guard let machine = await conductor.machine else { return nil }
+        return ExperimentStatus(machine: machine, head: await conductor.replay.head, look: await conductor.look).json
+    }
+
+    /// The status of every experiment, the latest applied first.
+    public func list() async -> [JSONValue] {
+        var items: [(applied: Position, json: JSONValue)] = []
+        for conductor in conductors.values {
+            guard let status = await status(of: conductor) else { continue }
+            items.append((await conductor.replay.appliedAt, status))
+        }
+        return items.sorted { $0.applied > $1.applied }.map(\.json)
+    }
+
+    /// Stops looking and acting; the next life goes on.
+    public func drain() async {
+        isDraining = true
+        for conductor in conductors.values { await conductor.drain() }
+    }
+
+    func machines() async -> [ExperimentMachine] {
+        var machines: [ExperimentMachine] = []
+        for conductor in conductors.values { if let machine = await conductor.machine { machines.append(machine) } }
+        return machines.sorted { $0.plan.spec.name < $1.plan.spec.name }
+    }
+
+    // MARK: Conductors
+
+    func known(_ name: String) throws(Fault) -> ExperimentConductor {
+        if let conductor = conductors[name] { return conductor }
+        throw unknown(name)
+    }
+
+    func unknown(_ name: String) -> Fault {
+        let nearest = Suggestion.closest(to: name, among: conductors.keys)
+        return Fault(
+            .notFound, what: "There is no experiment \(name).", why: "Nothing of that name was applied.",
+            fix: nearest.map { "Did you mean \($0)?" } ?? "openclaw experiment list shows them all.")
+    }
+
+    private func conductor(_ name: String, _ replay: ExperimentReplay) -> ExperimentConductor {
+        ExperimentConductor(name: name, replay: replay, ledger: ledger, handlers: handlers())
+    }
+
+    private func handlers() -> ExperimentHandlers {
+        let performer = ExperimentPerformer(registry: registry, routes: routes, release: release)
+        let (outcomes, folder) = (outcomes, folder)
+        return ExperimentHandlers(
+            perform: { (call) throws(Fault) in try await performer.perform(call) },
+            observations: { (route, cursor) throws(Fault) in
+                try await outcomes.observations(of: route, after: cursor, limit: ExperimentHandlers.observationsMax)
+            }, waitForNews: { await outcomes.waitForNews(after: $0, deadline: $1) },
+            keep: { (name, bytes) throws(Fault) in try await folder.keep(name, bytes) }, kept: { await folder.kept($0, $1) },
+            now: { Timestamp.now() },
+            sleep: { at in try? await Task.sleep(for: max(.zero, at - Timestamp.now())) }, boundaries: settings.boundaries)
+    }
+}

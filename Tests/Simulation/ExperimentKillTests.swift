@@ -1,0 +1,81 @@
+import Ledger
+import Outcomes
+import Synchronization
+import Testing
+
+@testable import Experiments
+
+/// The conductor of an experiment dies at every boundary that the ledger, the effects and the evidence have, one after another.
+struct `A conductor of an experiment that is killed` {
+    static let fixed = (strategy: "{ strategy: fixed }", rates: [0.2, 0.6])
+    static let bandit = (strategy: "{ strategy: thompson, floor: 5%, warm_up: 20, reweight_every: 1s }", rates: [0.3, 0.6])
+
+    @Test(arguments: [(seed: UInt64(21), isBandit: false), (seed: UInt64(22), isBandit: true)])
+    func `ends where an undisturbed one ends, and counts every feedback once`(seed: UInt64, isBandit: Bool) async throws {
+        let kind = isBandit ? Self.bandit : Self.fixed
+        let calm = try ExperimentLives.fresh(seed: seed, strategy: kind.strategy, rates: kind.rates, killAt: nil)
+        let expected = try await calm.run()
+        #expect(expected.lives == 1 && expected.outcome.base == "friendlier" && expected.outcome.cause == .better)
+        #expect(!expected.outcome.isOnRoute)
+        check(calm, expected, "seed \(seed), undisturbed")
+        if isBandit { #expect(calm.world.state.withLock { $0.changes["move"] ?? 0 } > 0, "shares moved") }
+
+        for point in calm.reaper.names.indices {
+            let killed = try ExperimentLives.fresh(seed: seed, strategy: kind.strategy, rates: kind.rates, killAt: point)
+            let place = "seed \(seed), killed at boundary \(point): \(calm.reaper.names[point])"
+            let end = try await killed.run()
+            #expect(killed.reaper.isDone || killed.reaper.names.count <= point, "\(place)")
+            #expect(end.outcome == expected.outcome, "\(place)")
+            check(killed, end, place)
+        }
+    }
+
+    /// The evidence it was decided by is the evidence of everything before its cursor, each once, whatever lives it was folded
+    /// in; no act changed the route twice; and every share was lawful.
+    private func check(_ run: ExperimentLives, _ end: ExperimentLives.End, _ place: String) {
+        let (observations, kept, changes, faults) = run.world.state.withLock {
+            ($0.observations, $0.kept, $0.changes, $0.faults)
+        }
+        #expect(faults == [], "\(place)")
+        #expect(changes["attach"] == 1 && changes["settle", default: 0] + changes["detach", default: 0] == 1, "\(place)")
+        guard let look = end.machine.look, let mark = look.mark, let layer = end.machine.layer else {
+            Issue.record("it was decided without evidence: \(place)")
+            return
+        }
+        let counted = observations[..<Int(mark.cursor.exposureSequence)]
+        for (arm, variant) in layer.arms.enumerated() {
+            let answered = counted.filter { if case .answered(let exposure) = $0 { exposure.variant == variant } else { false } }
+            let scored = counted.filter {
+                if case .scored(let score) = $0 { score.variant == variant && score.previous == nil } else { false }
+            }
+            #expect(look.tallies[arm].requests == Int64(answered.count), "\(place)")
+            #expect(look.tallies[arm].outcomes == Int64(scored.count), "\(place)")
+        }
+        var whole = ExperimentBoard(end.machine.plan, layer)
+        whole.fold(Array(counted), upTo: mark.cursor, at: end.machine.now)
+        #expect(SHA256.digest(of: whole.evidence).hex == mark.digest, "\(place)")
+        #expect(kept[mark.digest] == whole.evidence, "\(place)")
+    }
+
+    @Test func `leaves the route alone when nothing is better`() async throws {
+        let run = try ExperimentLives.fresh(seed: 23, strategy: Self.fixed.strategy, rates: [0.6, 0.3], killAt: nil)
+        let end = try await run.run()
+        #expect(end.outcome == .init(state: "stopped", cause: .worse, base: "old", isOnRoute: false))
+    }
+
+    @Test func `has no boundary that no run reaches`() async throws {
+        let run = try ExperimentLives.fresh(seed: 22, strategy: Self.bandit.strategy, rates: Self.bandit.rates, killAt: nil)
+        _ = try await run.run()
+        let worse = try ExperimentLives.fresh(seed: 23, strategy: Self.fixed.strategy, rates: [0.6, 0.3], killAt: nil)
+        _ = try await worse.run()
+        let reached = Set(run.reaper.names + worse.reaper.names)
+        // A ramp and a release have worlds of their own in the tests of the machine.
+        let elsewhere = Set(
+            [ExperimentMachine.Effect.Kind.cover, .release].flatMap {
+                [ExperimentBoundary.before($0), ExperimentBoundary.after($0)]
+            })
+        let all = Set(ExperimentBoundary.allNames + LedgerBoundary.allNames)
+        #expect(all.subtracting(reached).subtracting(elsewhere) == [], "never reached")
+        #expect(reached.subtracting(all) == [], "not in the lists")
+    }
+}
