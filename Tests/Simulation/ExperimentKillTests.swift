@@ -7,8 +7,8 @@ import Testing
 
 /// The conductor of an experiment dies at every boundary that the ledger, the effects and the evidence have, one after another.
 struct `A conductor of an experiment that is killed` {
-    static let fixed = (strategy: "{ strategy: fixed }", rates: [0.2, 0.6])
-    static let bandit = (strategy: "{ strategy: thompson, floor: 5%, warm_up: 20, reweight_every: 1s }", rates: [0.3, 0.6])
+    static let fixed = (strategy: "{ strategy: fixed }", rates: [0.1, 0.9])
+    static let bandit = (strategy: "{ strategy: thompson, floor: 5%, warm_up: 20, reweight_every: 500ms }", rates: [0.2, 0.8])
 
     @Test(arguments: [(seed: UInt64(21), isBandit: false), (seed: UInt64(22), isBandit: true)])
     func `ends where an undisturbed one ends, and counts every feedback once`(seed: UInt64, isBandit: Bool) async throws {
@@ -58,7 +58,7 @@ struct `A conductor of an experiment that is killed` {
     }
 
     @Test func `leaves the route alone when nothing is better`() async throws {
-        let run = try ExperimentLives.fresh(seed: 23, strategy: Self.fixed.strategy, rates: [0.6, 0.3], killAt: nil)
+        let run = try ExperimentLives.fresh(seed: 23, strategy: Self.fixed.strategy, rates: [0.9, 0.1], killAt: nil)
         let end = try await run.run()
         #expect(end.outcome == .init(state: "stopped", cause: .worse, base: "old", isOnRoute: false))
     }
@@ -66,7 +66,7 @@ struct `A conductor of an experiment that is killed` {
     @Test func `has no boundary that no run reaches`() async throws {
         let run = try ExperimentLives.fresh(seed: 22, strategy: Self.bandit.strategy, rates: Self.bandit.rates, killAt: nil)
         _ = try await run.run()
-        let worse = try ExperimentLives.fresh(seed: 23, strategy: Self.fixed.strategy, rates: [0.6, 0.3], killAt: nil)
+        let worse = try ExperimentLives.fresh(seed: 23, strategy: Self.fixed.strategy, rates: [0.9, 0.1], killAt: nil)
         _ = try await worse.run()
         let reached = Set(run.reaper.names + worse.reaper.names)
         // A ramp and a release have worlds of their own in the tests of the machine.

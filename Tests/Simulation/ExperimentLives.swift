@@ -28,8 +28,7 @@ struct ExperimentLives {
               allocation: \(strategy)
               metrics:
                 primary: { name: resolved, type: binary, minimum_effect: 0.02, window: 1h }
-                guardrails: [{ name: latency_ms, type: mean, max_increase: 50% }]
-              decision: { alpha: 0.05, auto: promote, min_duration: 3s, max_duration: 1h }
+              decision: { alpha: 0.05, auto: promote, min_duration: 1s, max_duration: 1h }
             """
         let node = try YAMLNode.documents(in: text, file: "experiment.yaml")[0].mapping("a resource").required("experiment")
         let plan = ExperimentPlan(

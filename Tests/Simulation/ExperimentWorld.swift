@@ -65,7 +65,7 @@ final class ExperimentWorld: Sendable {
     func tick() {
         let woken: [Sleeper] = state.withLock { state in
             state.now.milliseconds += 100
-            for _ in 0..<30 { ask(&state) }
+            for _ in 0..<40 { ask(&state) }
             let due = state.coming.filter { $0.at <= state.now }
             state.coming.removeAll { $0.at <= state.now }
             state.observations += due.map { .scored($0.score) }

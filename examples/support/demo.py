@@ -151,7 +151,7 @@ class Act:
         self.screen.say()
         self.curve(status)
         first = min((at for (kind, _), at in self.users.first.items() if kind == "kind"), default=None)
-        for line in self.openclaw.run("experiment", "report", NAME).splitlines()[:8]:
+        for line in self.openclaw.run("experiment", "report", NAME).splitlines()[:5]:
             self.screen.say(f"  {line}")
         self.screen.say()
         if first:
