@@ -15,6 +15,7 @@ struct ExperimentBoard: Sendable {
     /// The metrics that a feedback name bears on, and how.
     private let bearing: [String: [Bearing]]
     private let automatic: [(metric: AutomaticMetric, name: String)]
+    private let features: [ScorerFeature]
     private var hasRewardsToPublish = false
 
     /// What is written down.
@@ -24,6 +25,8 @@ struct ExperimentBoard: Sendable {
         var tallies: [ExperimentLook.Tally]
         var cursor: OutcomeStore.Cursor
         var firstExposure: Timestamp?
+        /// What contextual choices looked at whose outcomes may still come.
+        var contexts = ContextMemory()
     }
 
     private struct Bearing: Sendable {
@@ -40,6 +43,7 @@ struct ExperimentBoard: Sendable {
             spec.allocation.strategy.isAdaptive
             ? Bandit(
                 spec.allocation, arms: spec.variants.count, seed: UnitID(spec.targeting.seed ?? spec.name).hash,
+                features: plan.scorerFeatures.reduce(0) { $0 + $1.width },
                 initial: spec.variants.map(\.basisPoints)) : nil
         self.init(
             plan, layer,
@@ -73,7 +77,7 @@ struct ExperimentBoard: Sendable {
         for name in bearing.keys.sorted() {
             if let metric = AutomaticMetric(rawValue: name) { automatic.append((metric, name)) }
         }
-        (self.bearing, self.automatic) = (bearing, automatic)
+        (self.bearing, self.automatic, features) = (bearing, automatic, plan.scorerFeatures)
     }
 
     var cursor: OutcomeStore.Cursor { state.cursor }
@@ -90,6 +94,10 @@ struct ExperimentBoard: Sendable {
             case .answered(let exposure): see(exposure)
             case .scored(let score): hear(score)
             case .used(let usage): count(usage)
+            case .context(let context):
+                if arms[context.variant] != nil, !features.isEmpty {
+                    state.contexts.remember(context.request, context.features)
+                }
             }
         }
         state.cursor = cursor
@@ -104,7 +112,8 @@ struct ExperimentBoard: Sendable {
         state.analysis.expose(unit: exposure.unit, arm: arm, propensity: Int(exposure.propensity))
         for (metric, name) in automatic {
             guard let value = metric.value(of: exposure) else { continue }
-            take(name, arm: arm, unit: exposure.unit, propensity: exposure.propensity, value: value, at: exposure.at, age: 0)
+            take(name, arm: arm, unit: exposure.unit, propensity: exposure.propensity, value: value, at: exposure.at, age: 0,
+                request: exposure.request)
         }
     }
 
@@ -112,23 +121,25 @@ struct ExperimentBoard: Sendable {
         guard let arm = arms[usage.variant], usage.propensity > 0 else { return }
         for (metric, name) in automatic {
             guard let value = metric.value(of: usage) else { continue }
-            take(name, arm: arm, unit: usage.unit, propensity: usage.propensity, value: value, at: usage.at, age: 0)
+            take(name, arm: arm, unit: usage.unit, propensity: usage.propensity, value: value, at: usage.at, age: 0,
+                request: usage.request)
         }
     }
 
     private mutating func hear(_ score: Score) {
         guard let arm = arms[score.variant], score.propensity > 0, AutomaticMetric(rawValue: score.metric) == nil else { return }
         let age = score.at.milliseconds - score.exposedAt.milliseconds
-        if let previous = score.previous {
+        for (value, sign) in [(score.previous, -1), (score.value, 1)] {
+            guard let value else { continue }
             take(
-                score.metric, arm: arm, unit: score.unit, propensity: score.propensity, value: previous, at: score.at, age: age,
-                sign: -1)
+                score.metric, arm: arm, unit: score.unit, propensity: score.propensity, value: value, at: score.at, age: age,
+                request: score.request, sign: sign)
         }
-        take(score.metric, arm: arm, unit: score.unit, propensity: score.propensity, value: score.value, at: score.at, age: age)
     }
 
     private mutating func take(
-        _ name: String, arm: Int, unit: UInt64, propensity: UInt16, value: Double, at: Timestamp, age: Int64, sign: Int = 1
+        _ name: String, arm: Int, unit: UInt64, propensity: UInt16, value: Double, at: Timestamp, age: Int64,
+        request: RequestID?, sign: Int = 1
     ) {
         for one in bearing[name] ?? [] where age <= one.window {
             let (numerator, denominator) = one.isDenominator ? (0, value) : (value, nil as Double?)
@@ -143,14 +154,23 @@ struct ExperimentBoard: Sendable {
             }
             guard one.isPrimary, !one.isDenominator else { continue }
             state.tallies[arm].outcomes += Int64(sign)
-            let reward = plan.spec.metrics.primary.reward(value)
-            if sign > 0 {
-                state.bandit?.reward(arm: arm, value: reward, at: at.milliseconds)
-            } else {
-                state.bandit?.retract(arm: arm, value: reward, at: at.milliseconds)
-            }
-            hasRewardsToPublish = true
+            learn(plan.spec.metrics.primary.reward(value), arm: arm, of: request, at: at, sign: sign)
         }
+    }
+
+    /// A contextual bandit learns nothing from an outcome whose context nobody remembers.
+    private mutating func learn(_ reward: Double, arm: Int, of request: RequestID?, at: Timestamp, sign: Int) {
+        var description: [Double] = []
+        if !features.isEmpty {
+            guard let known = request.flatMap({ state.contexts.features(of: $0) }) else { return }
+            description = known.map(Double.init)
+        }
+        if sign > 0 {
+            state.bandit?.reward(arm: arm, value: reward, features: description, at: at.milliseconds)
+        } else {
+            state.bandit?.retract(arm: arm, value: reward, features: description, at: at.milliseconds)
+        }
+        hasRewardsToPublish = true
     }
 
     // MARK: What follows
@@ -158,7 +178,10 @@ struct ExperimentBoard: Sendable {
     /// What the shares should be by what was earned; nil where they stay as the file says.
     func allocation(at now: Timestamp) -> (shares: [Int], scorer: JSONValue?, isNews: Bool)? {
         guard let bandit = state.bandit else { return nil }
-        return (bandit.shares(at: now.milliseconds), nil, false)
+        guard !features.isEmpty else { return (bandit.shares(at: now.milliseconds), nil, false) }
+        // Until it knows enough, everybody has the file's shares.
+        guard hasRewardsToPublish, let scorer = bandit.scorer(features: features, at: now.milliseconds) else { return nil }
+        return (plan.spec.variants.map(\.basisPoints), JSONValue(encoding: scorer), true)
     }
 
     mutating func wasPublished() { hasRewardsToPublish = false }
@@ -202,4 +225,40 @@ extension Metric {
         case (.down, _): -value
         }
     }
+}
+
+extension ExperimentPlan {
+    /// What a contextual allocation looks at, as the gateway reads it.
+    var scorerFeatures: [ScorerFeature] {
+        spec.features.map { feature in
+            let kind: ScorerFeature.Kind =
+                if feature.from == "history" {
+                    .history(arms: spec.variants.count)
+                } else if feature.categories.isEmpty {
+                    .number(center: 0, scale: feature.scale)
+                } else {
+                    .category(feature.categories)
+                }
+            return ScorerFeature(name: feature.name, source: AttributeSource(feature.from), kind: kind)
+        }
+    }
+}
+
+/// What the newest requests looked like to a contextual choice, until their outcomes come.
+struct ContextMemory: Sendable, Equatable, Codable {
+    static let requestsMax = 8_192
+
+    private var features: [String: [Float]] = [:]
+    /// The oldest first; one that is overwritten keeps its place.
+    private var order: [String] = []
+
+    mutating func remember(_ request: RequestID, _ numbers: [Float]) {
+        let name = request.description
+        if features.updateValue(numbers, forKey: name) == nil { order.append(name) }
+        guard order.count >= 2 * ContextMemory.requestsMax else { return }
+        for old in order.prefix(order.count - ContextMemory.requestsMax) { features[old] = nil }
+        order.removeFirst(order.count - ContextMemory.requestsMax)
+    }
+
+    func features(of request: RequestID) -> [Float]? { features[request.description] }
 }

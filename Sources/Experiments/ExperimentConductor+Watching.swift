@@ -63,7 +63,7 @@ extension ExperimentConductor {
             now >= pacing.nextShares
         {
             pacing.hasRewards = !weigh(at: now)
-            pacing.nextShares = now + .milliseconds(plan.spec.allocation.reweightEvery)
+            pacing.nextShares = now + sharesPace(plan.spec.allocation, now)
         }
         guard pacing.hasNews, now >= pacing.nextLook else { return }
         pacing.hasNews = false
@@ -87,6 +87,13 @@ extension ExperimentConductor {
     }
 
     // MARK: Shares
+
+    /// A scorer is written down whole: one that learns for hours is published a little less often than one that begins.
+    private func sharesPace(_ allocation: Allocation, _ now: Timestamp) -> Duration {
+        let pace = Duration.milliseconds(allocation.reweightEvery)
+        guard allocation.strategy.isContextual, let startedAt = machine?.startedAt else { return pace }
+        return max(pace, min(.seconds(4), (now - startedAt) / 200))
+    }
 
     /// False when new shares have to wait for the last ones.
     private func weigh(at now: Timestamp) -> Bool {

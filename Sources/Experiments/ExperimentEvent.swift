@@ -71,8 +71,8 @@ extension ExperimentMachine {
     public enum Effect: Equatable, Sendable, Codable {
         /// Put the experiment over the route's base split, in one table.
         case attach(coverage: Int)
-        /// New shares in basis points, in the order of the variants; a contextual allocation also has its scorer.
-        case move(shares: [Int], scorer: JSONValue?)
+        /// New shares in basis points, in the order of the variants; a contextual allocation also has the machine's scorer.
+        case move(shares: [Int])
         /// Take in as many units as this step of the ramp says.
         case cover(step: Int)
         case detach

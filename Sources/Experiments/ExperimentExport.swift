@@ -34,6 +34,12 @@ public enum ExperimentExport {
                 .string(variant), .number(Double(score.propensity) / 10_000), nil, nil, .string(score.metric), .number(score.value),
                 score.previous.map(JSONValue.number), .string(score.exposedAt.rfc3339),
             ]
+        case .context(let context):
+            guard let variant = names[context.variant] else { return nil }
+            return [
+                "context", .string(context.at.rfc3339), .string(context.request.description), nil, .string(variant), nil, nil, nil,
+                nil, nil, nil, nil,
+            ]
         case .used(let usage):
             guard let variant = names[usage.variant] else { return nil }
             return [

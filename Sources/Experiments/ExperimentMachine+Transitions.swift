@@ -15,7 +15,9 @@ extension ExperimentMachine {
         // What was seen, and what time brings.
         case .looked(let seen): return consider(seen)
         case .reweighted(let shares, let scorer):
-            return takesShares ? [Order(.move(shares: shares, scorer: scorer))] : []
+            guard takesShares else { return [] }
+            self.scorer = scorer
+            return [Order(.move(shares: shares))]
         case .moved(let shares, let table):
             (self.shares, self.table) = (shares, table)
             course.note(shares, at: now)

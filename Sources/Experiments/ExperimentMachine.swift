@@ -1,3 +1,4 @@
+public import JSON
 public import Telemetry
 
 /// One attempt at one experiment: events in, effects out. No clock, no I/O, no randomness; replaying the same inputs gives the
@@ -28,6 +29,8 @@ public struct ExperimentMachine: Sendable, Equatable {
     public internal(set) var layer: ExperimentLayer?
     /// What every gateway loop serves, in basis points, in the order of the variants.
     public internal(set) var shares: [Int]
+    /// What a contextual allocation was to choose by last.
+    public internal(set) var scorer: JSONValue?
     /// Of the table that carries these shares.
     public internal(set) var table: Int64 = 0
     public internal(set) var look: ExperimentLook?

@@ -13,10 +13,11 @@ struct ExperimentPerformer: Sendable {
         let spec = call.machine.plan.spec
         switch call.intent.effect {
         case .attach(let coverage): return try await attach(call, coverage)
-        case .move(let shares, _):
+        case .move(let shares):
             let byName = Dictionary(uniqueKeysWithValues: zip(spec.variants.map(\.name), shares))
             let table = try await routes.move(
-                experiment: spec.name, on: spec.route, shares: byName, owner: call.owner, fence: call.fence)
+                experiment: spec.name, on: spec.route, shares: byName, scorer: try call.machine.scorer?.decoded(as: Scorer.self),
+                owner: call.owner, fence: call.fence)
             return .moved(shares: shares, table: table.position)
         case .cover(let step):
             _ = try await routes.cover(

@@ -35,7 +35,7 @@ struct MachineBench {
         let event: ExperimentMachine.Event =
             switch intent.effect {
             case .attach: .attached(layer: .init(route: RouteID(1), arms: [VariantID(1), VariantID(2)]), table: 5)
-            case .move(let shares, _): .moved(shares: shares, table: 6)
+            case .move(let shares): .moved(shares: shares, table: 6)
             case .cover(let step): .covered(step: step)
             case .detach: .detached
             case .settle: .settled(base: "v4")
@@ -171,7 +171,7 @@ struct ExperimentMachineTests {
     @Test func `new shares wait for the last ones, and a failure to move them is not the end`() throws {
         var bench = try MachineBench { $0.allocation.strategy = .thompson }
         bench.begin()
-        #expect(bench.tell(.reweighted(shares: [4_000, 6_000], scorer: nil)) == [.move(shares: [4_000, 6_000], scorer: nil)])
+        #expect(bench.tell(.reweighted(shares: [4_000, 6_000], scorer: nil)) == [.move(shares: [4_000, 6_000])])
         #expect(bench.tell(.reweighted(shares: [3_000, 7_000], scorer: nil)) == [])
         let move = try #require(bench.machine.intents.first)
         #expect(bench.tell(.failed(trouble: .init(what: "busy", why: "it is", fix: "wait")), answering: move.id) == [])

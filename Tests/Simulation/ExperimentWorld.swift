@@ -162,7 +162,7 @@ final class ExperimentWorld: Sendable {
                 changed(.attach, &state)
             }
             return .attached(layer: ExperimentLayer(route: RouteID(1), arms: Self.arms), table: state.table)
-        case .move(let shares, _):
+        case .move(let shares):
             if let before = state.split, !isOlder { move(before, to: shares, call, &state) }
             return .moved(shares: shares, table: state.table)
         case .cover(let step): return .covered(step: step)
