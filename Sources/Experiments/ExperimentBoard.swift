@@ -112,7 +112,8 @@ struct ExperimentBoard: Sendable {
         state.analysis.expose(unit: exposure.unit, arm: arm, propensity: Int(exposure.propensity))
         for (metric, name) in automatic {
             guard let value = metric.value(of: exposure) else { continue }
-            take(name, arm: arm, unit: exposure.unit, propensity: exposure.propensity, value: value, at: exposure.at, age: 0,
+            take(
+                name, arm: arm, unit: exposure.unit, propensity: exposure.propensity, value: value, at: exposure.at, age: 0,
                 request: exposure.request)
         }
     }
@@ -121,7 +122,8 @@ struct ExperimentBoard: Sendable {
         guard let arm = arms[usage.variant], usage.propensity > 0 else { return }
         for (metric, name) in automatic {
             guard let value = metric.value(of: usage) else { continue }
-            take(name, arm: arm, unit: usage.unit, propensity: usage.propensity, value: value, at: usage.at, age: 0,
+            take(
+                name, arm: arm, unit: usage.unit, propensity: usage.propensity, value: value, at: usage.at, age: 0,
                 request: usage.request)
         }
     }

@@ -43,7 +43,7 @@ final class ExperimentWorld: Sendable {
     /// The chance of a good answer by variant.
     let rates: [Double]
     static let arms = [VariantID(1), VariantID(2)]
-    static let users: UInt64 = 400
+    static let users: UInt64 = 20_000
     static let floor = 500
 
     init(seed: UInt64, rates: [Double]) {
