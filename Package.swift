@@ -83,7 +83,7 @@ let house: [Target] = [
         "Commands",
         [
             "Arguments", "ControlPlane", "Experiments", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry",
-            "Training", "YAML",
+            "Statistics", "Training", "YAML",
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),
@@ -125,7 +125,9 @@ let rooms: [Target] = [
             "Telemetry", "TestFolders", "YAML",
         ]
     ),
-    tests("ExperimentsTests", ["Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "YAML"]),
+    tests(
+        "ExperimentsTests",
+        ["Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
     tests("TrainingTests", ["Faults", "Training"]),
     tests(
         "GatewayTests",

@@ -16,6 +16,7 @@ public enum OpenClaw {
         ProviderApply.command, ProviderList.command, ProviderShow.command,
         VersionList.command, VersionShow.command,
         TrainSimulate.command,
+        ExperimentAnalyze.command, ExperimentSimulate.command,
         AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
         AuditCheckpoint.command, AuditExport.command,
         TokenCreate.command, TokenList.command, TokenRevoke.command,
