@@ -88,7 +88,8 @@ let house: [Target] = [
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),
     .executableTarget(
-        name: "openclaw-validate", dependencies: ["JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry"],
+        name: "openclaw-validate",
+        dependencies: ["Experiments", "JSON", "Outcomes", "Releases", "Routing", "Statistics", "Telemetry"],
         path: "Benchmarks/Validate", swiftSettings: settings),
     .executableTarget(
         name: "openclaw-appends", dependencies: ["Faults", "JSON", "Ledger"], path: "Benchmarks/Appends", swiftSettings: settings),

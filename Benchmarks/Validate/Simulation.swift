@@ -53,6 +53,18 @@ struct Simulation: Sendable {
         }
     }
 
+    func experimentRows() async -> [Row] {
+        var rows: [Row] = []
+        for (place, scenario) in ExperimentScenario.all.enumerated()
+        where options.only.isEmpty || scenario.name.contains(options.only) {
+            let started = ContinuousClock.now
+            rows.append(await scenario.row(runs: options.runs, seed: options.seed &* 1_000 &+ UInt64(place)))
+            guard isatty(2) == 1 else { continue }
+            progress("\(place + 1) of \(ExperimentScenario.all.count)  \(scenario.name)  \(ContinuousClock.now - started)\n")
+        }
+        return rows
+    }
+
     private func progress(_ text: String) {
         let bytes = Array(text.utf8)
         _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }

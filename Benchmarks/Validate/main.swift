@@ -1,13 +1,16 @@
 import Glibc
 import JSON
 
-// `make validate`: the gates' promises, checked by simulating whole releases through the product's own GateBoard.
+// `make validate`: the gates' promises, checked by simulating whole releases through the product's own GateBoard, and those of
+// experiments, by simulating whole experiments through their own analysis and allocation.
 
 let options = Options(Array(CommandLine.arguments.dropFirst()))
-if !Scenario.all.contains(where: { $0.name.contains(options.only) || options.only.isEmpty }) {
+let names = Scenario.all.map(\.name) + ExperimentScenario.all.map(\.name)
+if !options.only.isEmpty, !names.contains(where: { $0.contains(options.only) }) {
     Options.refuse("no scenario's name contains '\(options.only)'")
 }
-let rows = await Simulation(options: options).rows()
+let simulation = Simulation(options: options)
+let rows = await simulation.rows() + simulation.experimentRows()
 if options.isJSON {
     let document: JSONValue = [
         "seed": .string(String(options.seed)), "runs": .integer(Int64(options.runs)), "rows": .array(rows.map(\.json)),

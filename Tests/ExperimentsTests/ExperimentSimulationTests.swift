@@ -14,8 +14,8 @@ import Testing
 
     @Test func `the same seed gives the same experiments, on any number of cores`() async {
         let asked = simulation([0.2, 0.3], .leader(floor: 1_000, every: 50))
-        let (one, two) = (await asked.runs(6, seed: 4), await asked.runs(6, seed: 4))
-        #expect(one == two && one[0] == one[0] && one != (await asked.runs(6, seed: 5)))
+        let (one, two, other) = (await asked.runs(6, seed: 4), await asked.runs(6, seed: 4), await asked.runs(6, seed: 5))
+        #expect(one == two && one != other)
     }
 
     @Test func `a large effect is found, the right way round, and stops early`() async {

@@ -2,6 +2,7 @@ import Experiments
 import Faults
 import FoundationEssentials
 import JSON
+import Statistics
 import TestFolders
 import Testing
 

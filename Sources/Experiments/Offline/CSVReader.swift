@@ -11,6 +11,8 @@ public struct CSVReader: ~Copyable {
     public struct Row: Sendable {
         fileprivate(set) var bytes: [UInt8] = []
         fileprivate(set) var ends: [Int] = []
+        public init() {}
+
         /// Where it began, counted from 1.
         public fileprivate(set) var line = 1
 
