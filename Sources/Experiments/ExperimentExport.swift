@@ -14,7 +14,7 @@ public enum ExperimentExport {
 
     static let columns = [
         "kind", "at", "request", "unit", "variant", "propensity", "status", "latency_ms", "metric", "value", "replaces",
-        "exposed_at",
+        "exposed_at", "features",
     ]
 
     /// What stands in each column; nil where nothing does.
@@ -34,12 +34,7 @@ public enum ExperimentExport {
                 .string(variant), .number(Double(score.propensity) / 10_000), nil, nil, .string(score.metric), .number(score.value),
                 score.previous.map(JSONValue.number), .string(score.exposedAt.rfc3339),
             ]
-        case .context(let context):
-            guard let variant = names[context.variant] else { return nil }
-            return [
-                "context", .string(context.at.rfc3339), .string(context.request.description), nil, .string(variant), nil, nil, nil,
-                nil, nil, nil, nil,
-            ]
+        case .context: return nil  // it stands on the line of its exposure
         case .used(let usage):
             guard let variant = names[usage.variant] else { return nil }
             return [
@@ -57,7 +52,8 @@ public enum ExperimentExport {
 
     static func line(_ fields: [JSONValue?], as format: Format) -> String {
         switch format {
-        case .csv: return fields.map { cell($0) }.joined(separator: ",") + "\n"
+        case .csv:
+            return (0..<columns.count).map { cell(fields.indices.contains($0) ? fields[$0] : nil) }.joined(separator: ",") + "\n"
         case .jsonl:
             var members: [String: JSONValue] = [:]
             for (name, value) in zip(columns, fields) { if let value { members[name] = value } }
@@ -69,7 +65,9 @@ public enum ExperimentExport {
     /// cannot come here but in a metric's name, which gets a quote of its own.
     private static func cell(_ value: JSONValue?) -> String {
         guard let value else { return "" }
-        guard let text = value.stringValue else { return value.canonicalText }
+        guard let text = value.stringValue else {
+            return value.arrayValue == nil ? value.canonicalText : "\"\(value.canonicalText)\""
+        }
         let safe = text.first.map { "=+-@".contains($0) } == true ? "'" + text : text
         guard safe.contains(where: { ",\"\n\r".contains($0) }) else { return safe }
         return "\"" + safe.replacing("\"", with: "\"\"") + "\""
@@ -93,6 +91,8 @@ extension ExperimentService {
             let task = Task {
                 if format == .csv { continuation.yield(Array((ExperimentExport.columns.joined(separator: ",") + "\n").utf8)) }
                 var cursor = start
+                // What a contextual choice looked at comes before its exposure, and stands on its line.
+                var contexts: [RequestID: [Float]] = [:]
                 while !Task.isCancelled {
                     guard
                         let (observations, next) = try? await outcomes.observations(
@@ -100,7 +100,13 @@ extension ExperimentService {
                     else { break }
                     var lines: [UInt8] = []
                     for observation in observations {
-                        guard let fields = ExperimentExport.fields(of: observation, names: known) else { continue }
+                        if case .context(let context) = observation, known[context.variant] != nil {
+                            contexts[context.request] = context.features
+                        }
+                        guard var fields = ExperimentExport.fields(of: observation, names: known) else { continue }
+                        if case .answered(let exposure) = observation, let seen = contexts.removeValue(forKey: exposure.request) {
+                            fields.append(.array(seen.map { .number(Double($0)) }))
+                        }
                         lines += ExperimentExport.line(fields, as: format).utf8
                     }
                     if !lines.isEmpty { continuation.yield(lines) }
