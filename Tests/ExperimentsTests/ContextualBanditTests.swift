@@ -91,11 +91,14 @@ import Testing
         }
     }
 
-    @Test func `no scorer before warm-up, nor for strategies without context`() {
+    @Test func `before warm-up all arms have an equal chance, whatever was earned`() throws {
         var bandit = bandit(warmUp: 10)
-        #expect(bandit.scorer(features: features, at: 0) == nil)
-        for i in 0..<20 { bandit.reward(arm: i % 2, value: 1, features: [0, 0, 1], at: 0) }
-        #expect(bandit.scorer(features: features, at: 0) != nil)
+        #expect(bandit.scorer(features: features, at: 0)?.propensities(features: [0, 0, 1]) == [5_000, 5_000])
+        for i in 0..<19 { bandit.reward(arm: i % 2, value: Double(i % 2), features: [0, 0, 1], at: 0) }
+        #expect(bandit.scorer(features: features, at: 0)?.propensities(features: [0, 0, 1]) == [5_000, 5_000])
+        bandit.reward(arm: 1, value: 1, features: [0, 0, 1], at: 0)
+        let warm = try #require(bandit.scorer(features: features, at: 0)?.propensities(features: [0, 0, 1]))
+        #expect(warm[1] > 9_000)
         #expect(Bandit(Allocation(strategy: .thompson), arms: 2, seed: 1).scorer(features: [], at: 0) == nil)
     }
 
