@@ -16,7 +16,7 @@ struct ExperimentBoard: Sendable {
     private let bearing: [String: [Bearing]]
     private let automatic: [(metric: AutomaticMetric, name: String)]
     private let features: [ScorerFeature]
-    private var hasRewardsToPublish = false
+    private var hasRewardsToPublish = true
 
     /// What is written down.
     private struct State: Sendable, Codable {
