@@ -229,9 +229,12 @@ def one_rollback(binary, folder):
         watch = None
         while time.time() < deadline and (watch is None or watch.is_alive()):
             variant, _ = client.ask()
-            if variant == "v12" and watch is None:
-                watch = RollbackWatch(openclaw.gateway_port, f"user-{client.number}", deadline)
-                watch.start()
+            if variant == "v12":
+                unit = f"user-{client.number}"
+                if watch is None:
+                    watch = RollbackWatch(openclaw.gateway_port, unit, deadline)
+                    watch.start()
+                watch.unit = unit
             time.sleep(0.002)
         client.close()
         if watch is None or watch.in_effect is None:
@@ -243,7 +246,8 @@ def one_rollback(binary, folder):
 
 
 class RollbackWatch(threading.Thread):
-    """Asks for one unit of the candidate's, as fast as it is answered, until the stable version answers it."""
+    """Asks for the candidate's latest unit, as fast as it is answered, until the stable version answers it. Always another
+    one: where one unit sends most of the traffic, a gate by units has little to judge by."""
 
     def __init__(self, port, unit, deadline):
         super().__init__(daemon=True)
