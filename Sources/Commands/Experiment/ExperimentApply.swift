@@ -12,7 +12,7 @@ enum ExperimentApply {
         let answer = try await APIClient(invocation).post("/api/v1/experiments", body)
         let experiments = answer["experiments"]?.arrayValue ?? []
         if invocation.has("watch"), experiments.count == 1 {
-            try await ExperimentWatcher(invocation).watch(ExperimentScreen.name(experiments[0]))
+            try await StatusWatcher(.experiment, invocation).watch(ExperimentScreen.name(experiments[0]))
             return
         }
         Output(invocation).show(experiments.count == 1 ? experiments[0] : answer) { style in

@@ -10,7 +10,7 @@ enum ExperimentStatus {
     ) { invocation in
         let name = invocation.operand("NAME")
         if invocation.has("watch") {
-            try await ExperimentWatcher(invocation).watch(name)
+            try await StatusWatcher(.experiment, invocation).watch(name)
             return
         }
         let status = try await APIClient(invocation).get("/api/v1/experiments/\(APIClient.segment(name))")

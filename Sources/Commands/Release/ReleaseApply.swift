@@ -12,7 +12,7 @@ enum ReleaseApply {
         let answer = try await APIClient(invocation).post("/api/v1/releases", body)
         let releases = answer["releases"]?.arrayValue ?? []
         if invocation.has("watch"), releases.count == 1 {
-            try await ReleaseWatcher(invocation).watch(ReleaseScreen.name(releases[0]))
+            try await StatusWatcher(.release, invocation).watch(ReleaseScreen.name(releases[0]))
             return
         }
         let document = releases.count == 1 ? releases[0] : answer

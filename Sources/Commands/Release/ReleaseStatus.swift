@@ -10,7 +10,7 @@ enum ReleaseStatus {
     ) { invocation in
         let name = invocation.operand("NAME")
         if invocation.has("watch") {
-            try await ReleaseWatcher(invocation).watch(name)
+            try await StatusWatcher(.release, invocation).watch(name)
             return
         }
         let status = try await APIClient(invocation).get("/api/v1/releases/\(APIClient.segment(name))")

@@ -29,7 +29,12 @@ enum ExperimentRoutes {
         Endpoint(
             .get, "/api/v1/experiments/{name}/events", .scope(.read), "An experiment's status, live",
             answers: .events("`status` whenever it changes; the stream ends when the experiment has ended")
-        ) { call throws(Fault) in .events(try await ExperimentWatch.stream(of: call["name"], in: call.services.experiments)) },
+        ) { call throws(Fault) in
+            let (name, experiments) = (call["name"], try call.services.experiments)
+            let watch = StatusWatch(
+                status: { () async throws(Fault) in try await experiments.status(name) }, isRunning: ExperimentRoutes.isRunning)
+            return .events(try await watch.stream())
+        },
         Endpoint(
             .get, "/api/v1/experiments/{name}/export", .scope(.read), "Exposures and outcomes of an experiment, one to a line",
             query: [.init("format", "`csv` (standard) or `jsonl`")], answers: .text(type: "text/csv")

@@ -34,7 +34,12 @@ enum ReleaseRoutes {
         Endpoint(
             .get, "/api/v1/releases/{name}/events", .scope(.read), "A release's status, live",
             answers: .events("`status` whenever it changes; the stream ends when the release is decided")
-        ) { call throws(Fault) in .events(try await ReleaseWatch.stream(of: call["name"], in: call.services.releases)) },
+        ) { call throws(Fault) in
+            let (name, releases) = (call["name"], try call.services.releases)
+            let watch = StatusWatch(
+                status: { () async throws(Fault) in try await releases.status(name) }, isRunning: ReleaseRoutes.isRunning)
+            return .events(try await watch.stream())
+        },
     ]
 
     private static let conducting: [Endpoint] =
