@@ -54,13 +54,17 @@ let house: [Target] = [
     module("Routing", ["Faults", "JSON", "Ledger", "Registry", "Statistics", "Telemetry", "YAML"]),
     module("Outcomes", ["Faults", "JSON", "Routing", "SQL", "Telemetry"]),
     module("Providers", ["Faults", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "YAML"]),
+    module("Conducting", ["Faults", "JSON", "Ledger", "Telemetry"]),
     module(
         "Releases",
-        ["Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
+        [
+            "Conducting", "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Routing", "Statistics",
+            "Telemetry", "YAML",
+        ]
     ),
     module(
         "Experiments",
-        ["Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
+        ["Conducting", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
     module("Training", ["Faults"]),
     module(
@@ -122,13 +126,14 @@ let rooms: [Target] = [
     tests(
         "ReleasesTests",
         [
-            "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Sockets", "Statistics",
+            "Conducting", "Faults", "HTTP", "JSON", "Ledger", "Outcomes", "Processes", "Registry", "Releases", "Routing", "Sockets",
+            "Statistics",
             "Telemetry", "TestFolders", "YAML",
         ]
     ),
     tests(
         "ExperimentsTests",
-        ["Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
+        ["Conducting", "Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
     tests("TrainingTests", ["Faults", "Training"]),
     tests(
         "GatewayTests",
@@ -147,7 +152,8 @@ let rooms: [Target] = [
     tests(
         "Simulation",
         [
-            "Experiments", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL", "Statistics",
+            "Conducting", "Experiments", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Releases", "Routing", "SQL",
+            "Statistics",
             "Telemetry",
             "TestFolders", "YAML",
         ]

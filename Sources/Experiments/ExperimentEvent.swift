@@ -1,4 +1,4 @@
-public import Faults
+public import Conducting
 public import JSON
 public import Outcomes
 public import Routing
@@ -37,7 +37,7 @@ extension ExperimentMachine {
         /// The winner is a model's version that has passed no gates: a release must take it to everybody.
         case gated(version: String)
         case released(outcome: ReleaseOutcome)
-        case failed(trouble: ExperimentTrouble)
+        case failed(trouble: Trouble)
 
         // From the world.
         case looked(look: ExperimentLook)
@@ -53,16 +53,6 @@ extension ExperimentMachine {
         public var text: String
         public init(name: String, isPromoted: Bool, text: String) {
             (self.name, self.isPromoted, self.text) = (name, isPromoted, text)
-        }
-    }
-
-    /// An event with its moment, and the intent it answers.
-    public struct Input: Sendable, Equatable, Codable {
-        public var event: Event
-        public var at: Timestamp
-        public var answering: Int?
-        public init(_ event: Event, at: Timestamp, answering: Int? = nil) {
-            (self.event, self.at, self.answering) = (event, at, answering)
         }
     }
 
@@ -92,17 +82,6 @@ extension ExperimentMachine {
             case .release: .release
             }
         }
-    }
-
-    /// An effect that was decided and recorded, and is not answered yet.
-    public struct Intent: Sendable, Equatable, Codable {
-        /// Unique within the attempt, in the order of decisions.
-        public var id: Int
-        public var effect: Effect
-        /// Which attempt at the effect: it rises when one failed.
-        public var tries: Int
-        /// Not to be performed before this moment.
-        public var due: Timestamp
     }
 }
 
@@ -161,16 +140,6 @@ public struct ExperimentLook: Sendable, Equatable, Codable {
     public init(outcome: Outcome, reason: String, tallies: [Tally] = [], units: Int64 = 0, evidence: JSONValue = .null) {
         (self.outcome, self.reason, self.tallies, self.units, self.evidence) = (outcome, reason, tallies, units, evidence)
     }
-}
-
-/// A fault as the ledger keeps it.
-public struct ExperimentTrouble: Sendable, Equatable, Codable {
-    public var what: String
-    public var why: String
-    public var fix: String
-    public init(_ fault: Fault) { (what, why, fix) = (fault.what, fault.why, fault.fix) }
-    public init(what: String, why: String, fix: String) { (self.what, self.why, self.fix) = (what, why, fix) }
-    var json: JSONValue { ["what": .string(what), "why": .string(why), "fix": .string(fix)] }
 }
 
 /// Why an experiment went the way it did.

@@ -1,3 +1,4 @@
+import Conducting
 public import Faults
 import JSON
 import Outcomes
@@ -77,8 +78,8 @@ public enum ExperimentExport {
 extension ExperimentService {
     /// From its beginning to now, as far back as exposures are kept. A reader that stops reading stops it.
     public func export(_ name: String, as format: ExperimentExport.Format) async throws(Fault) -> AsyncStream<[UInt8]> {
-        let conductor = try known(name)
-        guard let machine = await conductor.machine else { throw unknown(name) }
+        let conductor = try conductors.known(name)
+        guard let machine = await conductor.machine else { throw conductors.unknown(name) }
         guard let layer = machine.layer else {
             throw Fault(
                 .conflict, what: "\(name) has nothing to export.", why: "No user has seen it yet.", fix: "Wait until it is running."

@@ -1,3 +1,4 @@
+public import Conducting
 public import Faults
 public import JSON
 public import Ledger
@@ -5,7 +6,9 @@ public import Outcomes
 public import Routing
 public import Telemetry
 
-/// How a conductor reaches the world: a value, so that a simulation passes its own.
+public typealias ExperimentCall = EffectCall<ExperimentMachine>
+
+/// How an experiment reaches the world: a value, so that a simulation passes its own.
 public struct ExperimentHandlers: Sendable {
     /// At most this many observations are read at once.
     public static let observationsMax = 4_096
@@ -41,24 +44,8 @@ public struct ExperimentHandlers: Sendable {
     }
 }
 
-/// One effect to perform, with what the machine knew when it was decided.
-public struct ExperimentCall: Sendable {
-    public let intent: ExperimentMachine.Intent
-    public let machine: ExperimentMachine
-    /// Where the decision stands in the ledger: an older one never overrules a newer one.
-    public let fence: Position
-
+extension EffectCall<ExperimentMachine> {
     public var experiment: String { machine.plan.spec.name }
-    /// Who moves the route.
-    public var owner: String { "experiment/\(experiment)" }
-    /// SHA-256 over resource, step and attempt: names this try of this effect for ever.
-    public var key: String { Self.key(experiment: experiment, attempt: machine.attempt, intent) }
-
-    public static func key(experiment: String, attempt: Int, _ intent: ExperimentMachine.Intent) -> String {
-        let step = "\(attempt).\(intent.id) \(intent.effect.kind.rawValue)"
-        let named: JSONValue = [.string("experiment/\(experiment)"), .string(step), .integer(Int64(intent.tries))]
-        return SHA256.digest(of: named.canonicalText).hex
-    }
 }
 
 /// What an experiment asks of whoever conducts releases.
@@ -72,16 +59,11 @@ public struct ReleaseRequest: Sendable {
     public let pipeline: JSONValue?
 }
 
-/// Where a test may kill the conductor: before each effect, and between an effect and the record of its result, and around the
-/// writing down of evidence. The ledger has its own (`LedgerBoundary`).
+/// Where a test may kill an experiment: around each effect, and around the writing down of evidence.
 public enum ExperimentBoundary {
     public static let beforeKeep = "experiment.keep.before"
     public static let afterKeep = "experiment.keep.after"
-    public static func before(_ effect: ExperimentMachine.Effect.Kind) -> String { "experiment.\(effect.rawValue).before" }
-    public static func after(_ effect: ExperimentMachine.Effect.Kind) -> String { "experiment.\(effect.rawValue).after" }
 
-    /// Every name that a conductor ever reaches, made from the list of effects itself.
-    public static var allNames: [String] {
-        ExperimentMachine.Effect.Kind.allCases.flatMap { [before($0), after($0)] } + [beforeKeep, afterKeep]
-    }
+    /// Every name that an experiment ever reaches.
+    public static var allNames: [String] { EffectBoundary<ExperimentMachine>.allNames + [beforeKeep, afterKeep] }
 }

@@ -1,3 +1,4 @@
+import Conducting
 import JSON
 import Telemetry
 import YAML
@@ -151,7 +152,7 @@ extension ExperimentMachine {
     static let delayMax: Int64 = 30_000
 
     /// What cannot begin ends; what must end is tried until it does; shares come again by themselves.
-    mutating func retryOrGiveUp(_ intent: Intent, _ trouble: ExperimentTrouble) -> [Order] {
+    mutating func retryOrGiveUp(_ intent: Intent, _ trouble: Trouble) -> [Order] {
         self.trouble = trouble
         switch intent.effect {
         case .attach:

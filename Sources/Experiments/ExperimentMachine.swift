@@ -1,9 +1,14 @@
+public import Conducting
 public import JSON
 public import Telemetry
 
 /// One attempt at one experiment: events in, effects out. No clock, no I/O, no randomness; replaying the same inputs gives the
 /// same machine, which is how a restart goes on.
 public struct ExperimentMachine: Sendable, Equatable {
+    public typealias Input = Conducting.Input<Event>
+    public typealias Intent = Conducting.Intent<Effect>
+    public typealias Order = Conducting.Order<Effect>
+
     public enum State: Sendable, Equatable, Codable {
         case planned
         case attaching
@@ -41,7 +46,7 @@ public struct ExperimentMachine: Sendable, Equatable {
     public internal(set) var base: String?
     public internal(set) var release: ReleaseOutcome?
     /// The last thing that went wrong and was not the end.
-    public internal(set) var trouble: ExperimentTrouble?
+    public internal(set) var trouble: Trouble?
     public internal(set) var rampStep = 0
     public internal(set) var appliedAt: Timestamp?
     /// When every loop served its first table.
@@ -110,18 +115,10 @@ public struct ExperimentMachine: Sendable, Equatable {
             }
         let decided = orders.map { order in
             intentsDecided += 1
-            return Intent(id: intentsDecided, effect: order.effect, tries: order.tries, due: now + .milliseconds(order.delay))
+            return Intent(id: intentsDecided, order, at: now)
         }
         intents += decided
         return decided
-    }
-
-    /// An effect about to become an intent.
-    struct Order {
-        var effect: Effect
-        var tries = 1
-        var delay: Int64 = 0
-        init(_ effect: Effect, tries: Int = 1, delay: Int64 = 0) { (self.effect, self.tries, self.delay) = (effect, tries, delay) }
     }
 }
 

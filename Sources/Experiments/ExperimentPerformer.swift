@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import JSON
 import Registry

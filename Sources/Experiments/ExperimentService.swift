@@ -1,3 +1,4 @@
+import Conducting
 public import Faults
 public import JSON
 public import Ledger
@@ -31,7 +32,8 @@ public actor ExperimentService {
     private let release: Release
     private let folder: ExperimentFolder
     private let settings: Settings
-    var conductors: [String: ExperimentConductor] = [:]
+    var conductors = Conductors<ExperimentMachine>()
+    private var watchers: [String: ExperimentWatcher] = [:]
     private var isDraining = false
 
     public init(
@@ -45,12 +47,10 @@ public actor ExperimentService {
 
     /// Replays the ledger and goes on where the last life ended.
     public func restore() async throws(Fault) {
-        var replays: [String: ExperimentReplay] = [:]
-        for entry in try await ledger.reader.entries(kind: ExperimentReplay.kind) {
-            try replays[entry.resource.name, default: ExperimentReplay()].fold(entry)
+        for (name, chronicle) in try await Conductors<ExperimentMachine>.chronicles(in: ledger.reader) {
+            conductors[name] = conductor(name, chronicle)
         }
-        for (name, replay) in replays { conductors[name] = conductor(name, replay) }
-        for name in conductors.keys.sorted() { await conductors[name]?.resume() }
+        await conductors.resume()
     }
 
     // MARK: Applying
@@ -73,7 +73,7 @@ public actor ExperimentService {
         }
         try await refuseTooMany()
         let plan = try await makePlan(spec, file: node.file, looksBack: false)
-        let conductor = conductors[spec.name] ?? conductor(spec.name, ExperimentReplay())
+        let conductor = conductors[spec.name] ?? conductor(spec.name, Chronicle())
         conductors[spec.name] = conductor
         try await conductor.apply(plan, by: by)
         await hasBegun(conductor)
@@ -84,7 +84,7 @@ public actor ExperimentService {
     public func spec(of name: String) async -> ExperimentSpec? { await conductors[name]?.machine?.plan.spec }
 
     private func refuseTooMany() async throws(Fault) {
-        let running = await machines().filter { !$0.isOver }.count
+        let running = await conductors.machines().filter { !$0.isOver }.count
         guard running >= Self.runningMax else { return }
         throw Fault(
             .limitReached, what: "There cannot be another experiment now.", why: "\(running) are running.",
@@ -92,7 +92,7 @@ public actor ExperimentService {
     }
 
     /// Whoever applied it is answered when every loop serves it, or after a while with how far it got.
-    private func hasBegun(_ conductor: ExperimentConductor) async {
+    private func hasBegun(_ conductor: Conductor<ExperimentMachine>) async {
         let deadline = ContinuousClock.now + .seconds(5)
         while await conductor.machine?.startedAt == nil, await conductor.machine?.isOver == false, await !conductor.isStopped,
             ContinuousClock.now < deadline
@@ -106,7 +106,7 @@ public actor ExperimentService {
     /// Returns when what was asked for is done, or after a while with how far it got.
     public func perform(_ command: ExperimentCommand, on name: String, by: String, reason: String?) async throws(Fault) -> JSONValue
     {
-        let conductor = try known(name)
+        let conductor = try conductors.known(name)
         try await conductor.command(command, by: by, reason: reason)
         let deadline = ContinuousClock.now + .seconds(5)
         while let machine = await conductor.machine, !machine.isOver, machine.stateText == "ending", await !conductor.isStopped,
@@ -121,53 +121,37 @@ public actor ExperimentService {
 
     /// See `ExperimentStatus`.
     public func status(_ name: String) async throws(Fault) -> JSONValue {
-        guard let status = await status(of: try known(name)) else { throw unknown(name) }
+        let conductor = try conductors.known(name)
+        guard let status = await status(of: name, await conductor.chronicle) else { throw conductors.unknown(name) }
         return status
     }
 
-    private func status(of conductor: ExperimentConductor) async -> JSONValue? {
-        guard let machine = await conductor.machine else { return nil }
-        return ExperimentStatus(machine: machine, head: await conductor.replay.head, look: await conductor.look).json
+    private func status(of name: String, _ chronicle: Chronicle<ExperimentMachine>) async -> JSONValue? {
+        guard let machine = chronicle.machine else { return nil }
+        return ExperimentStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look).json
     }
 
     /// The status of every experiment, the latest applied first.
     public func list() async -> [JSONValue] {
-        var items: [(applied: Position, json: JSONValue)] = []
-        for conductor in conductors.values {
-            guard let status = await status(of: conductor) else { continue }
-            items.append((await conductor.replay.appliedAt, status))
+        var items: [JSONValue] = []
+        for (conductor, chronicle) in await conductors.latest() {
+            if let json = await status(of: conductor.name, chronicle) { items.append(json) }
         }
-        return items.sorted { $0.applied > $1.applied }.map(\.json)
+        return items
     }
 
     /// Stops looking and acting; the next life goes on.
     public func drain() async {
         isDraining = true
-        for conductor in conductors.values { await conductor.drain() }
-    }
-
-    func machines() async -> [ExperimentMachine] {
-        var machines: [ExperimentMachine] = []
-        for conductor in conductors.values { if let machine = await conductor.machine { machines.append(machine) } }
-        return machines.sorted { $0.plan.spec.name < $1.plan.spec.name }
+        await conductors.drain()
     }
 
     // MARK: Conductors
 
-    func known(_ name: String) throws(Fault) -> ExperimentConductor {
-        if let conductor = conductors[name] { return conductor }
-        throw unknown(name)
-    }
-
-    func unknown(_ name: String) -> Fault {
-        let nearest = Suggestion.closest(to: name, among: conductors.keys)
-        return Fault(
-            .notFound, what: "There is no experiment \(name).", why: "Nothing of that name was applied.",
-            fix: nearest.map { "Did you mean \($0)?" } ?? "openclaw experiment list shows them all.")
-    }
-
-    private func conductor(_ name: String, _ replay: ExperimentReplay) -> ExperimentConductor {
-        ExperimentConductor(name: name, replay: replay, ledger: ledger, handlers: handlers())
+    private func conductor(_ name: String, _ chronicle: Chronicle<ExperimentMachine>) -> Conductor<ExperimentMachine> {
+        let watcher = ExperimentWatcher(name: name, handlers: handlers())
+        watchers[name] = watcher
+        return Conductor(name: name, chronicle: chronicle, ledger: ledger, handlers: watcher.hands)
     }
 
     private func handlers() -> ExperimentHandlers {

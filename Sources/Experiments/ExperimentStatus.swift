@@ -1,3 +1,4 @@
+import Conducting
 import JSON
 import Ledger
 import Routing

@@ -1,3 +1,4 @@
+import Conducting
 public import Faults
 public import JSON
 import Ledger
@@ -6,14 +7,14 @@ import Telemetry
 extension ExperimentService {
     /// For each decision of the latest attempt: what was seen, what followed, and the ledger entry that proves it.
     public func explain(_ name: String) async throws(Fault) -> JSONValue {
-        let conductor = try known(name)
-        guard let machine = await conductor.machine else { throw unknown(name) }
-        let entries = try await ledger.reader.entries(kind: ExperimentReplay.kind, name: name)
-        var (replay, decisions) = (ExperimentReplay(), [Told]())
+        let conductor = try conductors.known(name)
+        guard let machine = await conductor.machine else { throw conductors.unknown(name) }
+        let entries = try await ledger.reader.entries(kind: ExperimentMachine.kind, name: name)
+        var (chronicle, decisions) = (Chronicle<ExperimentMachine>(), [Told]())
         for entry in entries {
-            let before = replay.machine
-            try replay.fold(entry)
-            guard let after = replay.machine else { continue }
+            let before = chronicle.machine
+            try chronicle.fold(entry)
+            guard let after = chronicle.machine else { continue }
             if after.attempt != before?.attempt { decisions = [] }
             decisions += Told.of(entry, before: before?.attempt == after.attempt ? before : nil, after: after)
         }
@@ -71,7 +72,7 @@ extension ExperimentService {
         }
 
         static func of(_ entry: LedgerEntry, before: ExperimentMachine?, after: ExperimentMachine) -> [Told] {
-            guard let record = try? entry.body.decoded(as: ExperimentReplay.Record.self) else { return [] }
+            guard let record = try? entry.body.decoded(as: Chronicle<ExperimentMachine>.Record.self) else { return [] }
             func told(_ what: String, _ because: String? = nil, isShares: Bool = false) -> [Told] {
                 [Told(entry: entry.position.index, at: entry.at, what: what, because: because, isShares: isShares)]
             }
@@ -102,7 +103,7 @@ extension ExperimentService {
 
     /// Everything a page or a paper needs: the status, with the story and the scores from before the experiment.
     public func report(_ name: String) async throws(Fault) -> JSONValue {
-        guard case .object(var members) = try await status(name) else { throw unknown(name) }
+        guard case .object(var members) = try await status(name) else { throw conductors.unknown(name) }
         let story = try await explain(name)
         members["decisions"] = story["decisions"] ?? .null
         members["summary"] = story["summary"] ?? .null
@@ -114,8 +115,8 @@ extension ExperimentService {
     /// The variant a person means: the one named, else the one that is known to be best, else the only one beside control.
     public func variant(toPromote named: String?, of name: String) async throws(Fault) -> String {
         if let named { return named }
-        let conductor = try known(name)
-        guard let machine = await conductor.machine else { throw unknown(name) }
+        let conductor = try conductors.known(name)
+        guard let machine = await conductor.machine else { throw conductors.unknown(name) }
         if let winner = machine.look?.winner { return winner }
         let others = machine.plan.spec.variants.dropFirst()
         if others.count == 1, let only = others.first { return only.name }

@@ -1,5 +1,4 @@
-public import Faults
-import JSON
+public import Conducting
 public import Outcomes
 public import Routing
 public import Telemetry
@@ -44,16 +43,6 @@ extension ReleaseMachine {
         case metricSilent(trouble: Trouble)
         case serverDied(how: String)
         case timePassed
-    }
-
-    /// An event with its moment, and the intent it answers.
-    public struct Input: Sendable, Equatable, Codable {
-        public var event: Event
-        public var at: Timestamp
-        public var answering: Int?
-        public init(_ event: Event, at: Timestamp, answering: Int? = nil) {
-            (self.event, self.at, self.answering) = (event, at, answering)
-        }
     }
 
     /// All that a release can do to the world. Each ends in exactly one event that answers it.
@@ -101,21 +90,10 @@ extension ReleaseMachine {
             }
         }
     }
-
-    /// An effect that was decided and recorded, and is not answered yet.
-    public struct Intent: Sendable, Equatable, Codable {
-        /// Unique within the attempt, in the order of decisions.
-        public var id: Int
-        public var effect: Effect
-        /// Which attempt at the effect: it rises when one failed or was interrupted.
-        public var tries: Int
-        /// Not to be performed before this moment.
-        public var due: Timestamp
-    }
 }
 
 /// Where the evidence of one phase begins, and whose it is.
-public struct Watch: Sendable, Equatable, Codable {
+public struct Watch: Sendable, Hashable, Codable {
     public var route: RouteID
     public var candidate: VariantID
     public var stable: VariantID
@@ -130,7 +108,7 @@ public struct Watch: Sendable, Equatable, Codable {
 /// How a version answers requests now.
 public struct Deployment: Sendable, Equatable, Codable {
     /// Names one process for ever: pid and kernel start time.
-    public struct Process: Sendable, Equatable, Codable {
+    public struct Process: Sendable, Hashable, Codable {
         public var id: Int32
         public var startTime: UInt64
         public var port: Int
@@ -199,22 +177,6 @@ public struct SmokeReport: Sendable, Equatable, Codable {
         (self.requests, self.cases, self.regressions, self.improvements) = (requests, cases, regressions, improvements)
         (self.slowestMilliseconds, self.trouble) = (slowestMilliseconds, trouble)
     }
-}
-
-/// A fault as the ledger keeps it.
-public struct Trouble: Sendable, Equatable, Codable {
-    public var what: String
-    public var why: String
-    public var fix: String
-    /// True for what may be over in a moment: a disk that takes nothing now, a service that is not up yet.
-    public var mayPass: Bool?
-    public init(_ fault: Fault) {
-        (what, why, fix, mayPass) = (fault.what, fault.why, fault.fix, fault.kind == .unavailable ? true : nil)
-    }
-    public init(what: String, why: String, fix: String, mayPass: Bool? = nil) {
-        (self.what, self.why, self.fix, self.mayPass) = (what, why, fix, mayPass)
-    }
-    var json: JSONValue { ["what": .string(what), "why": .string(why), "fix": .string(fix)] }
 }
 
 /// Why a release went the way it did.

@@ -1,3 +1,4 @@
+import Conducting
 public import Telemetry
 
 extension ReleaseMachine {

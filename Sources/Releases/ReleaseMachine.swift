@@ -1,8 +1,13 @@
+public import Conducting
 public import Telemetry
 
 /// One attempt at one release: events in, effects out. No clock, no I/O, no randomness; replaying the same inputs gives the
 /// same machine, which is how a restart goes on.
 public struct ReleaseMachine: Sendable, Equatable {
+    public typealias Input = Conducting.Input<Event>
+    public typealias Intent = Conducting.Intent<Effect>
+    public typealias Order = Conducting.Order<Effect>
+
     public enum State: Sendable, Equatable, Codable {
         case planned
         /// Asks for the route; `queued` while another owner has it.
@@ -106,17 +111,9 @@ public struct ReleaseMachine: Sendable, Equatable {
             }
         let decided = orders.map { order in
             marks.intentsDecided += 1
-            return Intent(id: marks.intentsDecided, effect: order.effect, tries: order.tries, due: now + .milliseconds(order.delay))
+            return Intent(id: marks.intentsDecided, order, at: now)
         }
         intents += decided
         return decided
-    }
-
-    /// An effect about to become an intent.
-    struct Order {
-        var effect: Effect
-        var tries = 1
-        var delay: Int64 = 0
-        init(_ effect: Effect, tries: Int = 1, delay: Int64 = 0) { (self.effect, self.tries, self.delay) = (effect, tries, delay) }
     }
 }

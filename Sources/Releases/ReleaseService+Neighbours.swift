@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import JSON
 import Ledger
@@ -17,14 +18,15 @@ extension ReleaseService {
 
     /// Tells the longest waiting release of each free route. False when none waits.
     private func callNext() async -> Bool {
-        var waiting: [String: (applied: Position, conductor: ReleaseConductor)] = [:]
-        for conductor in conductors.values {
-            let replay = await conductor.replay
-            guard let machine = replay.machine, machine.awaitsRoute || machine.state == .claiming, let route = machine.plan.route
+        var waiting: [String: (applied: Position, conductor: Conductor<ReleaseMachine>)] = [:]
+        for (conductor, chronicle) in await conductors.latest() {
+            guard let machine = chronicle.machine, machine.awaitsRoute || machine.state == .claiming, let route = machine.plan.route
             else {
                 continue
             }
-            if waiting[route].map({ replay.appliedAt < $0.applied }) ?? true { waiting[route] = (replay.appliedAt, conductor) }
+            if waiting[route].map({ chronicle.appliedAt < $0.applied }) ?? true {
+                waiting[route] = (chronicle.appliedAt, conductor)
+            }
         }
         for (route, next) in waiting {
             guard await routes.owner(of: route) == nil, await next.conductor.machine?.awaitsRoute == true else { continue }
@@ -34,13 +36,13 @@ extension ReleaseService {
     }
 
     /// The version before answers nothing any more: its server may stop, unless something still needs it.
-    func retirePrevious(of call: EffectCall) async throws(Fault) {
+    func retirePrevious(of call: ReleaseCall) async throws(Fault) {
         guard let (conductor, name) = previous(of: call) else { return }
         if let route = call.machine.plan.route, let previous = call.machine.baseline?.previous {
             if await routes.route(route)?.sharesByName[previous, default: 0] != 0 { return }
             let version = VersionID(model: call.machine.plan.version.model, version: previous)
             for other in await routes.routes() where other.answers(with: version) { return }
-            for other in await machines()
+            for other in await conductors.machines()
             where !other.isOver && other.baseline?.previous == previous && other.plan.name != call.release {
                 return
             }
@@ -51,7 +53,7 @@ extension ReleaseService {
     }
 
     /// Returns when the version before answers again.
-    func revivePrevious(of call: EffectCall) async throws(Fault) {
+    func revivePrevious(of call: ReleaseCall) async throws(Fault) {
         guard let (conductor, name) = previous(of: call) else { return }
         try await conductor.tell(.revived(by: call.release), by: CanaryStage.owner(call.release))
         let deadline = ContinuousClock.now + .seconds(120)
@@ -65,7 +67,7 @@ extension ReleaseService {
             fix: "See why: openclaw release explain \(name)")
     }
 
-    private func previous(of call: EffectCall) -> (ReleaseConductor, String)? {
+    private func previous(of call: ReleaseCall) -> (Conductor<ReleaseMachine>, String)? {
         guard let previous = call.machine.baseline?.previous else { return nil }
         let name = "\(call.machine.plan.version.model)-\(previous)"
         return conductors[name].map { ($0, name) }

@@ -1,3 +1,4 @@
+import Conducting
 public import Faults
 import HTTP
 public import JSON
@@ -37,7 +38,8 @@ public actor ReleaseService {
     let routes: RouteService
     let outcomes: OutcomeStore
     let outbound = Outbound()
-    var conductors: [String: ReleaseConductor] = [:]
+    var conductors = Conductors<ReleaseMachine>()
+    private var watchers: [String: ReleaseWatcher] = [:]
     var queueWatch: Task<Void, Never>?
     var isDraining = false
 
@@ -47,12 +49,10 @@ public actor ReleaseService {
 
     /// Replays the ledger, adopts running servers, asks what became of effects that were under way, and goes on.
     public func restore() async throws(Fault) {
-        var replays: [String: ReleaseReplay] = [:]
-        for entry in try await ledger.reader.entries(kind: ReleaseReplay.kind) {
-            try replays[entry.resource.name, default: ReleaseReplay()].fold(entry)
+        for (name, chronicle) in try await Conductors<ReleaseMachine>.chronicles(in: ledger.reader) {
+            conductors[name] = conductor(name, chronicle)
         }
-        for (name, replay) in replays { conductors[name] = conductor(name, replay) }
-        for name in conductors.keys.sorted() { await conductors[name]?.resume() }
+        await conductors.resume()
         keepQueueMoving()
     }
 
@@ -114,7 +114,7 @@ public actor ReleaseService {
         if let standing = await unchanged(spec) { return standing }
         let plan = try await makePlan(spec, file: node.file)
         try await makeWay(for: plan, whenBusy: whenBusy)
-        let conductor = conductors[plan.name] ?? conductor(plan.name, ReleaseReplay())
+        let conductor = conductors[plan.name] ?? conductor(plan.name, Chronicle())
         conductors[plan.name] = conductor
         try await conductor.apply(plan, by: by)
         keepQueueMoving()
@@ -145,7 +145,7 @@ public actor ReleaseService {
         }
         guard let route = plan.route else { return }
         let owner = await routes.owner(of: route)
-        let rivals = await machines().filter { $0.plan.route == route && !$0.isOver && $0.plan.name != plan.name }
+        let rivals = await conductors.machines().filter { $0.plan.route == route && !$0.isOver && $0.plan.name != plan.name }
         let holder = owner.flatMap { $0 == CanaryStage.owner(plan.name) ? nil : $0 }
         guard !rivals.isEmpty || holder != nil else { return }
         switch whenBusy {
@@ -195,7 +195,7 @@ public actor ReleaseService {
     // MARK: Commands
 
     public func perform(_ command: ReleaseCommand, on name: String, by: String, reason: String?) async throws(Fault) -> JSONValue {
-        let conductor = try known(name)
+        let conductor = try conductors.known(name)
         if command == .rollback, let machine = await conductor.machine, machine.state == .promoted || machine.isAbandoned {
             try await refuseIfSucceeded(machine)
         }
@@ -205,7 +205,7 @@ public actor ReleaseService {
     }
 
     /// Who asked for the way back is answered when traffic is there, or after a while with how far it got.
-    private func isBack(_ conductor: ReleaseConductor) async {
+    private func isBack(_ conductor: Conductor<ReleaseMachine>) async {
         let deadline = ContinuousClock.now + .seconds(5)
         while await conductor.machine?.state == .rollingBack, await !conductor.isStopped, ContinuousClock.now < deadline {
             try? await Task.sleep(for: .milliseconds(5))
@@ -231,41 +231,43 @@ public actor ReleaseService {
 
     /// See `ReleaseStatus`.
     public func status(_ name: String) async throws(Fault) -> JSONValue {
-        let conductor = try known(name)
-        guard let machine = await conductor.machine else { throw unknown(name) }
-        return ReleaseStatus(machine: machine, head: await conductor.replay.head, look: await conductor.look).json
+        let conductor = try conductors.known(name)
+        guard let status = await status(of: name, await conductor.chronicle) else { throw conductors.unknown(name) }
+        return status
+    }
+
+    private func status(of name: String, _ chronicle: Chronicle<ReleaseMachine>) async -> JSONValue? {
+        guard let machine = chronicle.machine else { return nil }
+        return ReleaseStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look).json
     }
 
     /// The status of every release, the latest applied first.
     public func list() async -> [JSONValue] {
-        var items: [(applied: Position, json: JSONValue)] = []
-        for conductor in conductors.values {
-            let replay = await conductor.replay
-            guard let machine = replay.machine else { continue }
-            let json = ReleaseStatus(machine: machine, head: replay.head, look: await conductor.look).json
-            items.append((replay.appliedAt, json))
+        var items: [JSONValue] = []
+        for (conductor, chronicle) in await conductors.latest() {
+            if let json = await status(of: conductor.name, chronicle) { items.append(json) }
         }
-        return items.sorted { $0.applied > $1.applied }.map(\.json)
+        return items
     }
 
     /// For each decision: what was seen, what would have changed it, the ledger entry that proves it. See
     /// `ReleaseStory.Chapter`.
     public func explain(_ name: String) async throws(Fault) -> JSONValue {
-        _ = try known(name)
-        guard let chapter = try await story(of: name).chapters.last else { throw unknown(name) }
+        _ = try conductors.known(name)
+        guard let chapter = try await story(of: name).chapters.last else { throw conductors.unknown(name) }
         return chapter.explanation
     }
 
     /// Every attempt of one release, or of all, the latest first.
     public func history(_ name: String?) async throws(Fault) -> [JSONValue] {
-        if let name { _ = try known(name) }
+        if let name { _ = try conductors.known(name) }
         var chapters: [ReleaseStory.Chapter] = []
-        for name in name.map({ [$0] }) ?? Array(conductors.keys) { chapters += try await story(of: name).chapters }
+        for name in name.map({ [$0] }) ?? conductors.names { chapters += try await story(of: name).chapters }
         return chapters.sorted { $0.last > $1.last }.map(\.line)
     }
 
     private func story(of name: String) async throws(Fault) -> ReleaseStory {
-        try ReleaseStory(try await ledger.reader.entries(kind: ReleaseReplay.kind, name: name))
+        try ReleaseStory(try await ledger.reader.entries(kind: ReleaseMachine.kind, name: name))
     }
 
     /// The url that serves a version now (its server of ours, or where it is served), for routes with `version:`.
@@ -282,9 +284,9 @@ public actor ReleaseService {
     public func drain(stopServers: Bool) async {
         isDraining = true
         queueWatch?.cancel()
-        for conductor in conductors.values { await conductor.drain() }
+        await conductors.drain()
         guard stopServers else { return }
-        for machine in await machines() {
+        for machine in await conductors.machines() {
             guard let process = machine.deployment?.process else { continue }
             await Child.adopt(processID: process.id, startTime: process.startTime)?.stop()
         }
@@ -292,38 +294,22 @@ public actor ReleaseService {
 
     // MARK: Conductors
 
-    private func conductor(_ name: String, _ replay: ReleaseReplay) -> ReleaseConductor {
-        ReleaseConductor(name: name, replay: replay, ledger: ledger, handlers: handlers())
+    private func conductor(_ name: String, _ chronicle: Chronicle<ReleaseMachine>) -> Conductor<ReleaseMachine> {
+        let watcher = ReleaseWatcher(name: name, handlers: handlers())
+        watchers[name] = watcher
+        return Conductor(name: name, chronicle: chronicle, ledger: ledger, handlers: watcher.hands)
     }
 
-    private func known(_ name: String) throws(Fault) -> ReleaseConductor {
-        if let conductor = conductors[name] { return conductor }
-        throw unknown(name)
-    }
-
-    private func unknown(_ name: String) -> Fault {
-        let nearest = Suggestion.closest(to: name, among: conductors.keys)
-        return Fault(
-            .notFound, what: "There is no release \(name).", why: "Nothing of that name was applied.",
-            fix: nearest.map { "Did you mean \($0)?" } ?? "openclaw release list shows them all.")
-    }
-
-    func machines() async -> [ReleaseMachine] {
-        var machines: [ReleaseMachine] = []
-        for conductor in conductors.values { if let machine = await conductor.machine { machines.append(machine) } }
-        return machines.sorted { $0.plan.name < $1.plan.name }
-    }
-
-    private func handlers() -> EffectHandlers {
+    private func handlers() -> ReleaseHandlers {
         let performer = ReleasePerformer(
             directory: settings.directory, registry: registry, routes: routes, outcomes: outcomes, outbound: outbound,
             retire: { [weak self] (call) throws(Fault) in try await self?.retirePrevious(of: call) },
             revive: { [weak self] (call) throws(Fault) in try await self?.revivePrevious(of: call) })
         let outcomes = outcomes
-        return EffectHandlers(
+        return ReleaseHandlers(
             perform: { (call) throws(Fault) in try await performer.perform(call) }, query: { await performer.query($0) },
             observations: { (route, cursor) throws(Fault) in
-                try await outcomes.observations(of: route, after: cursor, limit: EffectHandlers.observationsMax)
+                try await outcomes.observations(of: route, after: cursor, limit: ReleaseHandlers.observationsMax)
             }, waitForNews: { await outcomes.waitForNews(after: $0, deadline: $1) }, serverEnd: { await ModelServer.end(of: $0) },
             now: { Timestamp.now() },
             sleep: { at in try? await Task.sleep(for: max(.zero, at - Timestamp.now())) },

@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import JSON
 import Ledger
@@ -31,16 +32,16 @@ struct ReleaseStory {
     }
 
     private(set) var chapters: [Chapter] = []
-    private var replay = ReleaseReplay()
+    private var chronicle = Chronicle<ReleaseMachine>()
 
     init(_ entries: [LedgerEntry]) throws(Fault) {
         for entry in entries { try tell(entry) }
     }
 
     private mutating func tell(_ entry: LedgerEntry) throws(Fault) {
-        let before = replay.machine
-        try replay.fold(entry)
-        guard let after = replay.machine else { return }
+        let before = chronicle.machine
+        try chronicle.fold(entry)
+        guard let after = chronicle.machine else { return }
         if before?.attempt != after.attempt { chapters.append(Chapter(machine: after, last: entry.position)) }
         let isNew = before?.attempt != after.attempt
         var chapter = chapters.removeLast()

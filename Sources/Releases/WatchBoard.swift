@@ -1,3 +1,4 @@
+import Conducting
 import Outcomes
 import Registry
 import Routing

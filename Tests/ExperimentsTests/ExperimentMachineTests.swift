@@ -1,3 +1,4 @@
+import Conducting
 import Experiments
 import JSON
 import Outcomes
@@ -182,7 +183,7 @@ struct ExperimentMachineTests {
     }
 
     @Test func `what cannot be attached fails, and what must end is tried again`() throws {
-        let trouble = ExperimentTrouble(what: "a release has the route", why: "it does", fix: "wait")
+        let trouble = Trouble(what: "a release has the route", why: "it does", fix: "wait")
         var bench = try MachineBench()
         bench.tell(.failed(trouble: trouble), answering: try #require(bench.machine.intents.first).id)
         #expect(bench.machine.isOver && bench.machine.stateText == "failed" && bench.machine.ending?.text == trouble.what)

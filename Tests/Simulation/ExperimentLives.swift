@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import JSON
 import Ledger
@@ -63,12 +64,11 @@ struct ExperimentLives {
         settings.clock = { [world] in world.state.withLock { $0.now } }
         settings.checkpointEntries = 7
         let ledger = try await LedgerWriter.open(directory: folder.path, settings: settings)
-        var replay = ExperimentReplay()
-        for entry in try await ledger.reader.entries(kind: ExperimentReplay.kind, name: plan.spec.name) { try replay.fold(entry) }
-        let conductor = ExperimentConductor(
-            name: plan.spec.name, replay: replay, ledger: ledger, handlers: world.handlers(boundaries: reaper.boundaries))
+        let chronicle = try await Conductors<ExperimentMachine>.chronicles(in: ledger.reader)[plan.spec.name] ?? Chronicle()
+        let watcher = ExperimentWatcher(name: plan.spec.name, handlers: world.handlers(boundaries: reaper.boundaries))
+        let conductor = Conductor(name: plan.spec.name, chronicle: chronicle, ledger: ledger, handlers: watcher.hands)
         await conductor.resume()
-        let machine = try await drive(conductor, ledger)
+        let machine = try await drive(conductor, watcher, ledger)
         await conductor.die()
         world.wakeAll()
         await conductor.drain()
@@ -76,9 +76,11 @@ struct ExperimentLives {
         return machine
     }
 
-    private func drive(_ conductor: ExperimentConductor, _ ledger: LedgerWriter) async throws -> ExperimentMachine? {
+    private func drive(
+        _ conductor: Conductor<ExperimentMachine>, _ watcher: ExperimentWatcher, _ ledger: LedgerWriter
+    ) async throws -> ExperimentMachine? {
         for _ in 0..<3_000 {
-            guard await settled(conductor, ledger) else { return nil }
+            guard await settled(conductor, watcher, ledger) else { return nil }
             guard let machine = await conductor.machine else {
                 // The person who applied it tries again until it is accepted.
                 do throws(Fault) { try await conductor.apply(plan, by: "ann") } catch { return nil }
@@ -91,13 +93,15 @@ struct ExperimentLives {
     }
 
     /// Waits until nothing is under way. False when this life is over.
-    private func settled(_ conductor: ExperimentConductor, _ ledger: LedgerWriter) async -> Bool {
+    private func settled(
+        _ conductor: Conductor<ExperimentMachine>, _ watcher: ExperimentWatcher, _ ledger: LedgerWriter
+    ) async -> Bool {
         var calm = 0
         while calm < 3 {
             if await conductor.isStopped { return false }
             if await ledger.fault != nil { return false }
             let watches = await conductor.machine?.isWatched ?? false
-            let isRead = await conductor.isResting || !watches
+            let isRead = await watcher.isResting || !watches
             calm = await conductor.isQuiet && isRead ? calm + 1 : 0
             await Task.yield()
         }

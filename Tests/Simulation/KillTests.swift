@@ -1,3 +1,4 @@
+import Conducting
 import Glibc
 import Ledger
 import Synchronization

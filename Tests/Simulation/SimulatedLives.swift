@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import Glibc
 import JSON
@@ -59,10 +60,9 @@ struct SimulatedLives {
         settings.clock = { [world] in world.state.withLock { $0.now } }
         settings.checkpointEntries = 7
         let ledger = try await LedgerWriter.open(directory: folder.path, settings: settings)
-        var replay = ReleaseReplay()
-        for entry in try await ledger.reader.entries(kind: "release", name: plan.name) { try replay.fold(entry) }
-        let conductor = ReleaseConductor(
-            name: plan.name, replay: replay, ledger: ledger, handlers: world.handlers(boundaries: reaper.boundaries))
+        let chronicle = try await Conductors<ReleaseMachine>.chronicles(in: ledger.reader)[plan.name] ?? Chronicle()
+        let watcher = ReleaseWatcher(name: plan.name, handlers: world.handlers(boundaries: reaper.boundaries))
+        let conductor = Conductor(name: plan.name, chronicle: chronicle, ledger: ledger, handlers: watcher.hands)
         await conductor.resume()
         let outcome = try await drive(conductor, ledger)
         await conductor.die()
@@ -72,7 +72,7 @@ struct SimulatedLives {
         return outcome
     }
 
-    private func drive(_ conductor: ReleaseConductor, _ ledger: LedgerWriter) async throws -> SimulatedWorld.Outcome? {
+    private func drive(_ conductor: Conductor<ReleaseMachine>, _ ledger: LedgerWriter) async throws -> SimulatedWorld.Outcome? {
         for _ in 0..<2_000 {
             guard await settled(conductor, ledger) else { return nil }
             guard let machine = await conductor.machine else {
@@ -92,7 +92,7 @@ struct SimulatedLives {
     }
 
     /// Waits until nothing is under way. False when this life is over.
-    private func settled(_ conductor: ReleaseConductor, _ ledger: LedgerWriter) async -> Bool {
+    private func settled(_ conductor: Conductor<ReleaseMachine>, _ ledger: LedgerWriter) async -> Bool {
         var calm = 0
         while calm < 3 {
             if await conductor.isStopped { return false }

@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import Glibc
 import Ledger
@@ -95,13 +96,13 @@ final class SimulatedWorld: Sendable {
 
     // MARK: Effects
 
-    func handlers(boundaries: Boundaries) -> EffectHandlers {
-        EffectHandlers(
+    func handlers(boundaries: Boundaries) -> ReleaseHandlers {
+        ReleaseHandlers(
             perform: { [self] call in state.withLock { perform(call, &$0) } },
             query: { [self] call in state.withLock { $0.answers[call.key].map { .done($0) } ?? .absent } },
             observations: { [self] _, cursor in
                 state.withLock { state in
-                    let end = min(state.observations.count, Int(cursor.exposureSequence) + EffectHandlers.observationsMax)
+                    let end = min(state.observations.count, Int(cursor.exposureSequence) + ReleaseHandlers.observationsMax)
                     let slice = Array(state.observations[Int(cursor.exposureSequence)..<end])
                     return (slice, .init(exposureSequence: Int64(end), feedbackSequence: 0))
                 }
@@ -129,7 +130,7 @@ final class SimulatedWorld: Sendable {
             }, heard: { _, _ in }, boundaries: boundaries)
     }
 
-    private func perform(_ call: EffectCall, _ state: inout State) -> ReleaseMachine.Event {
+    private func perform(_ call: ReleaseCall, _ state: inout State) -> ReleaseMachine.Event {
         state.performed[call.key, default: 0] += 1
         state.effects.append(call.intent.effect)
         let event = act(call, &state)
@@ -137,7 +138,7 @@ final class SimulatedWorld: Sendable {
         return event
     }
 
-    private func act(_ call: EffectCall, _ state: inout State) -> ReleaseMachine.Event {
+    private func act(_ call: ReleaseCall, _ state: inout State) -> ReleaseMachine.Event {
         switch call.intent.effect {
         case .claim:
             state.owner = call.release

@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import JSON
 import Ledger
@@ -7,7 +8,7 @@ import Telemetry
 
 /// `build_artifact`: the model's build command in a clean directory, under a time limit; what it made becomes the version.
 struct BuildStage {
-    let call: EffectCall
+    let call: ReleaseCall
     let registry: RegistryService
     /// Where this attempt works.
     let workshop: String
@@ -91,17 +92,19 @@ enum Workshop {
     /// The name of what a build makes, inside the folder that is stored.
     static let artifact = "artifact"
 
-    static func folder(in directory: String, _ call: EffectCall) -> String {
+    static func folder(in directory: String, _ call: ReleaseCall) -> String {
         "\(directory)/work/\(call.release)-\(call.machine.attempt)"
     }
 
-    static func log(in directory: String, _ call: EffectCall, of what: String) throws(Fault) -> String {
+    static func log(in directory: String, _ call: ReleaseCall, of what: String) throws(Fault) -> String {
         try WorkFolder(path: "\(directory)/logs").create()
         return "\(directory)/logs/\(call.release)-\(call.machine.attempt).\(what).log"
     }
 
     /// Says whose a process is: which attempt's of which installation.
-    static func mark(in directory: String, _ call: EffectCall) -> String { mark(in: directory, call.release, call.machine.attempt) }
+    static func mark(in directory: String, _ call: ReleaseCall) -> String {
+        mark(in: directory, call.release, call.machine.attempt)
+    }
     static func mark(in directory: String, _ release: String, _ attempt: Int) -> String { "\(release)#\(attempt)@\(directory)" }
 
     /// The end of a child's output, for a fault's why.
@@ -111,7 +114,7 @@ enum Workshop {
     }
 
     /// Ends every process of an attempt that is still there, also those that no ledger entry names.
-    static func clear(in directory: String, _ call: EffectCall) async {
+    static func clear(in directory: String, _ call: ReleaseCall) async {
         for stray in ChildEnvironment.strays(marked: mark(in: directory, call)) {
             await Child.adopt(processID: stray.processID, startTime: stray.startTime)?.stop()
         }

@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import Ledger
 import Outcomes
@@ -7,7 +8,7 @@ import Telemetry
 
 /// `canary_deploy` and the traffic side of `promote_or_rollback`: everything a release does to its route, under its claim.
 struct CanaryStage {
-    let call: EffectCall
+    let call: ReleaseCall
     let routes: RouteService
     let registry: RegistryService
     let outcomes: OutcomeStore

@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import Glibc
 import HTTP
@@ -11,7 +12,7 @@ import Telemetry
 struct ModelServer {
     static let ready = Duration.milliseconds(50)
 
-    let call: EffectCall
+    let call: ReleaseCall
     let registry: RegistryService
     let outbound: Outbound
     let directory: String

@@ -1,3 +1,4 @@
+import Conducting
 import Faults
 import HTTP
 import Ledger
@@ -16,10 +17,10 @@ struct ReleasePerformer: Sendable {
     let outcomes: OutcomeStore
     let outbound: Outbound
     /// Tells the release of the version before that its server may stop, or must be up.
-    let retire: @Sendable (_ call: EffectCall) async throws(Fault) -> Void
-    let revive: @Sendable (_ call: EffectCall) async throws(Fault) -> Void
+    let retire: @Sendable (_ call: ReleaseCall) async throws(Fault) -> Void
+    let revive: @Sendable (_ call: ReleaseCall) async throws(Fault) -> Void
 
-    func perform(_ call: EffectCall) async throws(Fault) -> ReleaseMachine.Event {
+    func perform(_ call: ReleaseCall) async throws(Fault) -> ReleaseMachine.Event {
         let canary = canary(call)
         switch call.intent.effect {
         case .claim: return try await canary.claim()
@@ -50,13 +51,13 @@ struct ReleasePerformer: Sendable {
     }
 
     /// What an effect that an earlier life had recorded has left in the world.
-    func query(_ call: EffectCall) async -> EffectHandlers.Finding {
+    func query(_ call: ReleaseCall) async -> Handlers<ReleaseMachine>.Finding {
         switch call.intent.effect {
         case .build:
             // A finished build is registered; building again then only verifies it. Half a build is cleared away.
             await Workshop.clear(in: directory, call)
-            return await registry.version(call.machine.plan.version) == nil ? .cut : .absent
-        case .smoke: return .cut
+            return await registry.version(call.machine.plan.version) == nil ? .done(.interrupted) : .absent
+        case .smoke: return .done(.interrupted)
         case .route(let share): return await canary(call).stands(at: share).map { .done($0) } ?? .absent
         case .stop:
             let runs = call.machine.deployment?.process.flatMap { Child.adopt(processID: $0.id, startTime: $0.startTime) } != nil
@@ -72,11 +73,11 @@ struct ReleasePerformer: Sendable {
         }
     }
 
-    private func canary(_ call: EffectCall) -> CanaryStage {
+    private func canary(_ call: ReleaseCall) -> CanaryStage {
         CanaryStage(call: call, routes: routes, registry: registry, outcomes: outcomes)
     }
 
-    private func build(_ call: EffectCall) async throws(Fault) -> BuildReport {
+    private func build(_ call: ReleaseCall) async throws(Fault) -> BuildReport {
         let log = try Workshop.log(in: directory, call, of: "build")
         return try await BuildStage(
             call: call, registry: registry, workshop: Workshop.folder(in: directory, call), log: log,
@@ -84,7 +85,7 @@ struct ReleasePerformer: Sendable {
         ).run()
     }
 
-    private func start(_ call: EffectCall) async throws(Fault) -> Deployment {
+    private func start(_ call: ReleaseCall) async throws(Fault) -> Deployment {
         let server = ModelServer(
             call: call, registry: registry, outbound: outbound, directory: directory,
             log: try Workshop.log(in: directory, call, of: "server"))
@@ -96,7 +97,7 @@ struct ReleasePerformer: Sendable {
         return deployment
     }
 
-    private func smoke(_ call: EffectCall) async throws(Fault) -> SmokeReport {
+    private func smoke(_ call: ReleaseCall) async throws(Fault) -> SmokeReport {
         guard let candidate = call.machine.deployment?.url else {
             throw Fault(what: "There is nothing to smoke-test.", why: "The candidate does not answer.", fix: "Release it again.")
         }
@@ -106,7 +107,7 @@ struct ReleasePerformer: Sendable {
     }
 
     /// Where the stable version answers: on the route, else by the registry's alias.
-    private func stableURL(_ call: EffectCall) async -> String? {
+    private func stableURL(_ call: ReleaseCall) async -> String? {
         let plan = call.machine.plan
         let alias = await registry.alias("stable", of: plan.version.model).map { VersionID(model: plan.version.model, version: $0) }
         if let name = plan.model.route, let route = await routes.route(name), let stable = route.stable(alias: alias) {
@@ -116,7 +117,7 @@ struct ReleasePerformer: Sendable {
         return url
     }
 
-    private func stop(_ call: EffectCall) async {
+    private func stop(_ call: ReleaseCall) async {
         if let process = call.machine.deployment?.process {
             await Child.adopt(processID: process.id, startTime: process.startTime)?.stop()
         }

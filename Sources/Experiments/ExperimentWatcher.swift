@@ -1,8 +1,11 @@
+import Conducting
 import Faults
 import JSON
 import Telemetry
 
-extension ExperimentConductor {
+/// Looks at what the users of one experiment did, and tells its conductor what has consequences: verdicts, and the shares that
+/// follow from what was earned.
+actor ExperimentWatcher {
     /// How long it rests after each read, so that a busy route is read in batches.
     static let pace = Duration.milliseconds(20)
     /// Between two looks at the evidence at least.
@@ -12,6 +15,29 @@ extension ExperimentConductor {
     /// Shares that differ by less are not worth a table, in basis points.
     static let shareDifferenceMin = 25
     static let patience = Duration.seconds(5)
+
+    typealias Conductor = Conducting.Conductor<ExperimentMachine>
+
+    private let name: String
+    private let handlers: ExperimentHandlers
+    private let log = Log("experiment")
+    /// What was seen, recorded or not.
+    private var board: ExperimentBoard?
+    /// Everything that was there is read, and time or news have to come.
+    private(set) var isResting = false
+    /// The newest look, recorded or not, and the last one that was posted to be recorded.
+    private(set) var look: ExperimentLook?
+    private var posted: (look: ExperimentLook, at: Timestamp)?
+
+    init(name: String, handlers: ExperimentHandlers) { (self.name, self.handlers) = (name, handlers) }
+
+    /// How the experiment's conductor reaches the world.
+    nonisolated var hands: Handlers<ExperimentMachine> {
+        Handlers(
+            perform: handlers.perform, watch: { [self] watch, conductor in await keepLooking(watch, conductor) },
+            beforeTimePasses: { [self] conductor in await consider(conductor, isDue: true) }, now: handlers.now,
+            sleep: handlers.sleep, boundaries: handlers.boundaries)
+    }
 
     /// When something is done next.
     private struct Pacing {
@@ -23,19 +49,22 @@ extension ExperimentConductor {
     }
 
     /// Folds observations as they come: a verdict, or new shares, are out within a moment of their data.
-    func keepLooking(_ plan: ExperimentPlan, _ layer: ExperimentLayer, from mark: ExperimentLook.Mark?) async {
-        board = await recall(plan, layer, mark)
+    private func keepLooking(_ watch: ExperimentWatch, _ conductor: Conductor) async {
+        guard let machine = await conductor.machine, machine.attempt == watch.attempt, let layer = machine.layer else { return }
+        let plan = machine.plan
+        (board, look, posted) = (nil, nil, nil)
+        board = await recall(plan, layer, machine.mark)
         var pacing = Pacing(nextLook: handlers.now(), nextShares: handlers.now())
-        while !Task.isCancelled, !isStopped, let cursor = board?.cursor {
+        while !Task.isCancelled, await !conductor.isStopped, let cursor = board?.cursor {
             do {
                 let (observations, next) = try await handlers.observations(layer.route, cursor)
-                guard !Task.isCancelled, !isStopped else { return }
+                guard !Task.isCancelled, await !conductor.isStopped else { return }
                 board?.fold(observations, upTo: next, at: handlers.now())
                 if !observations.isEmpty { (pacing.hasNews, pacing.hasRewards) = (true, true) }
                 // A restart folds again what it had seen; while there is more to read nothing is said.
                 if observations.count == ExperimentHandlers.observationsMax { continue }
-                await act(plan, &pacing)
-                await rest(pacing, isIdle: observations.isEmpty)
+                await act(plan, &pacing, conductor)
+                await rest(plan, pacing, isIdle: observations.isEmpty)
             } catch {
                 log.error("cannot read outcomes", ["experiment": .string(name), "why": .string(error.what)])
                 await handlers.sleep(handlers.now() + .seconds(1))
@@ -57,31 +86,31 @@ extension ExperimentConductor {
         }
     }
 
-    private func act(_ plan: ExperimentPlan, _ pacing: inout Pacing) async {
+    private func act(_ plan: ExperimentPlan, _ pacing: inout Pacing, _ conductor: Conductor) async {
         let now = handlers.now()
         if pacing.hasRewards || plan.spec.allocation.discount != nil, plan.spec.allocation.strategy.isAdaptive,
             now >= pacing.nextShares
         {
-            pacing.hasRewards = !weigh(at: now)
-            pacing.nextShares = now + sharesPace(plan.spec.allocation, now)
+            pacing.hasRewards = await !weigh(at: now, conductor)
+            pacing.nextShares = now + sharesPace(plan.spec.allocation, now, startedAt: await conductor.machine?.startedAt)
         }
         guard pacing.hasNews, now >= pacing.nextLook else { return }
         pacing.hasNews = false
         let started = handlers.now()
-        await consider(plan)
+        await consider(conductor)
         // However much there is to look at, most of the time is left to everybody else.
         let took = handlers.now() - started
         pacing.nextLook = handlers.now() + max(Self.lookPace, min(took * 10, Self.patience))
     }
 
-    private func rest(_ pacing: Pacing, isIdle: Bool) async {
+    private func rest(_ plan: ExperimentPlan, _ pacing: Pacing, isIdle: Bool) async {
         isResting = true
         defer { isResting = false }
         let now = handlers.now()
         guard isIdle else { return await handlers.sleep(now + Self.pace) }
         var until = now + Self.patience
         if pacing.hasNews { until = min(until, pacing.nextLook) }
-        if pacing.hasRewards, machine?.plan.spec.allocation.strategy.isAdaptive == true { until = min(until, pacing.nextShares) }
+        if pacing.hasRewards, plan.spec.allocation.strategy.isAdaptive { until = min(until, pacing.nextShares) }
         guard let cursor = board?.cursor else { return }
         await handlers.waitForNews(cursor, max(.milliseconds(1), until - now))
     }
@@ -89,28 +118,28 @@ extension ExperimentConductor {
     // MARK: Shares
 
     /// A scorer is written down whole: one that learns for hours is published a little less often than one that begins.
-    private func sharesPace(_ allocation: Allocation, _ now: Timestamp) -> Duration {
+    private func sharesPace(_ allocation: Allocation, _ now: Timestamp, startedAt: Timestamp?) -> Duration {
         let pace = Duration.milliseconds(allocation.reweightEvery)
-        guard allocation.strategy.isContextual, let startedAt = machine?.startedAt else { return pace }
+        guard allocation.strategy.isContextual, let startedAt else { return pace }
         return max(pace, min(.seconds(4), (now - startedAt) / 200))
     }
 
     /// False when new shares have to wait for the last ones.
-    private func weigh(at now: Timestamp) -> Bool {
-        guard let machine, machine.isWatched, let board else { return true }
+    private func weigh(at now: Timestamp, _ conductor: Conductor) async -> Bool {
+        guard let machine = await conductor.machine, machine.isWatched, let board else { return true }
         guard machine.takesShares else { return false }
         guard let wanted = board.allocation(at: now) else { return true }
         let moved = zip(wanted.shares, machine.shares).map { abs($0 - $1) }.max() ?? 0
         guard moved >= Self.shareDifferenceMin || wanted.isNews else { return true }
         self.board?.wasPublished()
-        return post(.reweighted(shares: wanted.shares, scorer: wanted.scorer))
+        return await conductor.post(.reweighted(shares: wanted.shares, scorer: wanted.scorer), attempt: machine.attempt)
     }
 
     // MARK: Evidence
 
     /// A look is recorded when it changes something, or some time later. What it rests on is written down first.
-    func consider(_ plan: ExperimentPlan, isDue: Bool = false) async {
-        guard let machine, machine.isWatched, let board else { return }
+    private func consider(_ conductor: Conductor, isDue: Bool = false) async {
+        guard let machine = await conductor.machine, machine.isWatched, let board else { return }
         var seen = board.look()
         look = seen
         let last = posted?.look ?? machine.look
@@ -119,15 +148,21 @@ extension ExperimentConductor {
         let isOld = (posted?.at ?? machine.startedAt).map { now - $0 >= max(Self.recordPace, age / 100) } ?? true
         guard seen.standing != last?.standing || ((isOld || isDue) && !seen.isSame(as: last)) else { return }
         let cursor = board.cursor
-        guard reach(ExperimentBoundary.beforeKeep) else { return }
+        guard await conductor.reach(ExperimentBoundary.beforeKeep) else { return }
         do throws(Fault) {
             seen.mark = .init(cursor: cursor, digest: try await handlers.keep(name, board.evidence))
         } catch {
             // The look stands without it: a restart reads from an earlier mark.
             log.warning("evidence could not be written down", ["experiment": .string(name), "why": .string(error.why)])
         }
-        guard reach(ExperimentBoundary.afterKeep), !Task.isCancelled, !isStopped, self.machine?.isWatched == true else { return }
-        if post(.looked(look: seen)) { posted = (seen, now) }
+        guard await conductor.reach(ExperimentBoundary.afterKeep), !Task.isCancelled, await !conductor.isStopped else { return }
+        if await conductor.post(.looked(look: seen), attempt: machine.attempt) { posted = (seen, now) }
+    }
+}
+
+extension Conductor<ExperimentMachine> {
+    func command(_ command: ExperimentCommand, by: String, reason: String?) async throws(Fault) {
+        try await tell(.commanded(command: command, by: by, reason: reason), by: by)
     }
 }
 

@@ -1,0 +1,58 @@
+public import Faults
+public import Ledger
+
+/// All resources of one kind, each with its conductor. A service holds one of these.
+public struct Conductors<M: Machine>: Sendable {
+    private var byName: [String: Conductor<M>] = [:]
+
+    public init() {}
+
+    public subscript(name: String) -> Conductor<M>? {
+        get { byName[name] }
+        set { byName[name] = newValue }
+    }
+
+    public var names: [String] { byName.keys.sorted() }
+    public var all: [Conductor<M>] { names.compactMap { byName[$0] } }
+
+    /// What the ledger tells of each resource of this kind.
+    public static func chronicles(in reader: LedgerReader) async throws(Fault) -> [String: Chronicle<M>] {
+        var chronicles: [String: Chronicle<M>] = [:]
+        for entry in try await reader.entries(kind: M.kind) {
+            try chronicles[entry.resource.name, default: Chronicle()].fold(entry)
+        }
+        return chronicles
+    }
+
+    /// Takes up where the last life ended.
+    public func resume() async { for conductor in all { await conductor.resume() } }
+
+    /// The machines of all that were ever begun, by name.
+    public func machines() async -> [M] {
+        var machines: [M] = []
+        for conductor in all { if let machine = await conductor.machine { machines.append(machine) } }
+        return machines
+    }
+
+    /// Each with where it stands, the latest applied first.
+    public func latest() async -> [(conductor: Conductor<M>, chronicle: Chronicle<M>)] {
+        var items: [(conductor: Conductor<M>, chronicle: Chronicle<M>)] = []
+        for conductor in all { items.append((conductor, await conductor.chronicle)) }
+        return items.sorted { $0.chronicle.appliedAt > $1.chronicle.appliedAt }
+    }
+
+    public func known(_ name: String) throws(Fault) -> Conductor<M> {
+        if let conductor = byName[name] { return conductor }
+        throw unknown(name)
+    }
+
+    public func unknown(_ name: String) -> Fault {
+        let nearest = Suggestion.closest(to: name, among: byName.keys)
+        return Fault(
+            .notFound, what: "There is no \(M.kind) \(name).", why: "Nothing of that name was applied.",
+            fix: nearest.map { "Did you mean \($0)?" } ?? "openclaw \(M.kind) list shows them all.")
+    }
+
+    /// Stops acting and waits for what is under way.
+    public func drain() async { for conductor in all { await conductor.drain() } }
+}
