@@ -100,6 +100,9 @@ let house: [Target] = [
     .executableTarget(
         name: "openclaw-bandits", dependencies: ["Experiments", "Routing", "Statistics"], path: "Benchmarks/Bandits",
         swiftSettings: settings),
+    .executableTarget(
+        name: "openclaw-scheduling", dependencies: ["Faults", "JSON", "Ledger", "Training"], path: "Benchmarks/Scheduling",
+        swiftSettings: settings),
     .target(name: "AllocationCounter", path: "Benchmarks/AllocationCheck/Counter"),
     .executableTarget(
         name: "openclaw-allocations", dependencies: ["AllocationCounter", "Gateway", "HTTP", "Outcomes", "Routing"],

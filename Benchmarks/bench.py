@@ -109,11 +109,19 @@ class Bench:
 
     def appends(self):
         """What the ledger does on this disk: told, not promised, since the disk sets most of it."""
+        self.told("openclaw-appends")
+
+    def scheduling(self):
+        """The training queue with 100 000 jobs in it, each start written durably."""
+        self.told("openclaw-scheduling")
+
+    def told(self, product):
+        """Figures of a program that prints them as lines of JSON."""
         done = subprocess.run(
-            ["swift", "run", "--quiet", "-c", "release", "openclaw-appends", str(FOLDER)], cwd=ROOT, capture_output=True, text=True)
+            ["swift", "run", "--quiet", "-c", "release", product, str(FOLDER)], cwd=ROOT, capture_output=True, text=True)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if done.returncode or not lines:
-            raise RuntimeError(f"the ledger's measure printed {done.stdout.strip()[-300:]!r}: {done.stderr.strip()[-500:]}")
+            raise RuntimeError(f"{product} printed {done.stdout.strip()[-300:]!r}: {done.stderr.strip()[-500:]}")
         for line in map(json.loads, lines):
             self.promise(line["what"], line["per_second"], None, "per second", f"of {line['count']}")
 
@@ -137,7 +145,7 @@ class Bench:
 
 
 MEASURES = [
-    "cpu", "split", "rollback", "experiment", "reward", "feedback", "start", "idle", "allocations", "bandits", "appends"]
+    "cpu", "split", "rollback", "experiment", "reward", "feedback", "start", "idle", "allocations", "bandits", "appends", "scheduling"]
 
 
 def main():

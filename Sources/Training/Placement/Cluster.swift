@@ -45,6 +45,10 @@ public struct Cluster: Equatable, Sendable {
     private(set) var memoryFree: [Int64]
     /// By node, then kind.
     private(set) var devicesFree: [Int32]
+    /// By node, then kind: with nothing running.
+    private let devicesInAll: [Int32]
+    /// By node.
+    private let health: [Node.Health]
     /// By kind, of the nodes that are ready.
     public private(set) var devicesFreeInAll: [Int]
     /// Seats taken, by node: a node without any is wholly free.
@@ -57,15 +61,18 @@ public struct Cluster: Equatable, Sendable {
         cpusFree = nodes.map(\.cpus)
         memoryFree = nodes.map(\.memory)
         seatsTaken = nodes.map { _ in 0 }
-        devicesFree = Array(repeating: 0, count: nodes.count * kinds.count)
+        health = nodes.map(\.health)
+        var devicesInAll: [Int32] = Array(repeating: 0, count: nodes.count * kinds.count)
         devicesFreeInAll = Array(repeating: 0, count: kinds.count)
         for (index, node) in nodes.enumerated() {
             for devices in node.devices {
                 guard let kind = kinds.firstIndex(of: devices.kind) else { continue }
-                devicesFree[index * kinds.count + kind] += Int32(devices.count)
+                devicesInAll[index * kinds.count + kind] += Int32(devices.count)
                 if node.health == .ready { devicesFreeInAll[kind] += devices.count }
             }
         }
+        self.devicesInAll = devicesInAll
+        devicesFree = devicesInAll
     }
 
     /// Takes what the seats need. They must have been placed on this cluster.
@@ -82,7 +89,7 @@ public struct Cluster: Equatable, Sendable {
             if let devices = seat.devices {
                 let slot = seat.node * kinds.count + devices.kind
                 devicesFree[slot] += Int32(sign * seat.ranks * devices.perRank)
-                if nodes[seat.node].health == .ready { devicesFreeInAll[devices.kind] += sign * seat.ranks * devices.perRank }
+                if health[seat.node] == .ready { devicesFreeInAll[devices.kind] += sign * seat.ranks * devices.perRank }
                 precondition(devicesFree[slot] >= 0, "a device was given twice")
             }
             precondition(cpusFree[seat.node] >= 0 && memoryFree[seat.node] >= 0, "a node was given twice")
@@ -95,7 +102,7 @@ public struct Cluster: Equatable, Sendable {
     /// How many ranks find room on a node now, with `perRank` devices of a kind each (nil: none).
     @inline(__always)
     func room(on node: Int, for demand: Demand, _ devices: Placement.Devices?) -> Int {
-        guard nodes[node].health == .ready else { return 0 }
+        guard health[node] == .ready else { return 0 }
         var room = Int.max
         if let devices { room = Int(devicesFree[node * kinds.count + devices.kind]) / devices.perRank }
         if room > 0, demand.cpus > 0 { room = min(room, Int(cpusFree[node] / demand.cpus)) }
@@ -105,12 +112,9 @@ public struct Cluster: Equatable, Sendable {
 
     /// How many ranks a node could hold if nothing ran on it.
     func capacity(of node: Int, for demand: Demand, _ devices: Placement.Devices?) -> Int {
-        guard nodes[node].health != .lost else { return 0 }
+        guard health[node] != .lost else { return 0 }
         var capacity = Int.max
-        if let devices {
-            let count = nodes[node].devices.filter { $0.kind == kinds[devices.kind] }.map(\.count).reduce(0, +)
-            capacity = count / devices.perRank
-        }
+        if let devices { capacity = Int(devicesInAll[node * kinds.count + devices.kind]) / devices.perRank }
         if demand.cpus > 0 { capacity = min(capacity, Int(nodes[node].cpus / demand.cpus)) }
         if demand.memory > 0 { capacity = min(capacity, Int(nodes[node].memory / demand.memory)) }
         return capacity

@@ -57,6 +57,13 @@ public struct Demand: Hashable, Sendable, Codable {
         (self.cpus, self.memory, self.accelerators) = (cpus, memory, accelerators)
     }
 
+    // A queue holds a hundred thousand of these, of a few kinds: what tells most of them apart is enough.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(cpus)
+        hasher.combine(memory)
+        hasher.combine(accelerators.first?.count ?? 0)
+    }
+
     public var text: String {
         var parts: [String] = []
         if cpus > 0 { parts.append(cpus % 1_000 == 0 ? "\(cpus / 1_000) CPUs" : "\(cpus)m CPUs") }

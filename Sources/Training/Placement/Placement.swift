@@ -32,17 +32,25 @@ public enum PlacementAnswer: Equatable, Sendable {
 /// on one kind of accelerator; ties break by the nodes' order. `preference` names kinds to try first (the fastest, say).
 public func place(_ gang: Gang, on cluster: Cluster, preference: [AcceleratorKind] = []) -> PlacementAnswer {
     let choices = cluster.choices(for: gang.each, preference: preference)
-    for ranks in gang.ranks.reversed() {
-        for choice in choices {
-            if let seats = cluster.seats(for: ranks, of: gang, choice) {
-                return .placed(Placement(seats: seats, each: gang.each, seen: cluster.version))
-            }
-        }
-    }
+    if let placement = cluster.placement(of: gang, choices) { return .placed(placement) }
     return .waiting(Shortfall(gang, on: cluster, choices: choices))
 }
 
 extension Cluster {
+    /// Where the ranks go; nil where there is no room, without a word about why.
+    func placement(of gang: Gang, _ choices: [Placement.Devices?]) -> Placement? {
+        for ranks in gang.ranks.reversed() {
+            for choice in choices {
+                if let seats = seats(for: ranks, of: gang, choice) {
+                    return Placement(seats: seats, each: gang.each, seen: version)
+                }
+            }
+        }
+        return nil
+    }
+
+    func placement(of gang: Gang) -> Placement? { placement(of: gang, choices(for: gang.each, preference: [])) }
+
     /// The kinds of device that each rank could be given, the preferred first; one nil where none is asked for.
     func choices(for demand: Demand, preference: [AcceleratorKind]) -> [Placement.Devices?] {
         if demand.accelerators.isEmpty { return [nil] }
@@ -65,6 +73,8 @@ extension Cluster {
         case .pack:
             if let seats = tightest(ranks, gang.each, devices) ?? whole(ranks, gang.each, devices) { return seats }
             let rooms = nodes.indices.map { room(on: $0, for: gang.each, devices) }
+            // Each counts for no more than is asked, so that the sum stays a number.
+            guard rooms.reduce(0, { $0 + min($1, ranks) }) >= ranks else { return nil }
             let emptiest = nodes.indices.filter { rooms[$0] > 0 }.sorted { (-rooms[$0], $0) < (-rooms[$1], $1) }
             return anywhere(ranks, emptiest, gang.each, devices)
         }

@@ -17,11 +17,15 @@ public struct Shortfall: Equatable, Sendable {
         (ranks, each) = (gang.ranks.lowerBound, gang.each)
         var (atBest, now, piece) = (0, 0, 0)
         for choice in choices {
-            let capacity = cluster.nodes.indices.map { cluster.capacity(of: $0, for: gang.each, choice) }
-            let rooms = cluster.nodes.indices.map { cluster.room(on: $0, for: gang.each, choice) }
-            atBest = max(atBest, Shortfall.sum(capacity))
-            now = max(now, Shortfall.sum(rooms))
-            piece = max(piece, rooms.max() ?? 0)
+            var (capacities, rooms) = (0, 0)
+            for node in cluster.nodes.indices {
+                let room = cluster.room(on: node, for: gang.each, choice)
+                capacities = Shortfall.sum(capacities, cluster.capacity(of: node, for: gang.each, choice))
+                rooms = Shortfall.sum(rooms, room)
+                piece = max(piece, room)
+            }
+            atBest = max(atBest, capacities)
+            now = max(now, rooms)
         }
         reason =
             atBest < ranks
@@ -29,8 +33,9 @@ public struct Shortfall: Equatable, Sendable {
     }
 
     /// A rank that needs nothing fits any number of times.
-    private static func sum(_ rooms: [Int]) -> Int {
-        rooms.reduce(0) { sum, room in sum.addingReportingOverflow(room).overflow ? .max : sum + room }
+    private static func sum(_ rooms: Int, _ more: Int) -> Int {
+        let (sum, overflows) = rooms.addingReportingOverflow(more)
+        return overflows ? .max : sum
     }
 
     public var isForEver: Bool { if case .never = reason { true } else { false } }

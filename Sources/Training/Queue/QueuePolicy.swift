@@ -53,24 +53,20 @@ extension QueuePolicy {
         switch order {
         case .submission: return bySubmission(jobs)
         case .remaining:
-            return jobs.indices.sorted { a, b in
-                (-jobs[a].priority, jobs[a].remaining ?? .max, jobs[a].number)
-                    < (-jobs[b].priority, jobs[b].remaining ?? .max, jobs[b].number)
-            }
+            return Self.sorted(jobs.map { (-$0.priority, $0.remaining ?? .max, $0.number) }) { $0 < $1 }
         case .attained(let limits): return byAttained(jobs, limits)
         case .share(let weights): return byShare(jobs, weights)
         }
     }
 
-    /// Jobs mostly come in this order already: then there is nothing to sort.
+    /// Indices in the order of their keys. Jobs mostly come in their order already: then there is nothing to sort.
+    private static func sorted<Key>(_ keys: [Key], by precedes: (Key, Key) -> Bool) -> [Int] {
+        let isSorted = keys.indices.dropFirst().allSatisfy { precedes(keys[$0 - 1], keys[$0]) }
+        return isSorted ? Array(keys.indices) : keys.indices.sorted { precedes(keys[$0], keys[$1]) }
+    }
+
     private func bySubmission(_ jobs: [QueuedJob]) -> [Int] {
-        func precedes(_ a: Int, _ b: Int) -> Bool {
-            if jobs[a].priority != jobs[b].priority { return jobs[a].priority > jobs[b].priority }
-            if jobs[a].submitted != jobs[b].submitted { return jobs[a].submitted < jobs[b].submitted }
-            return jobs[a].number < jobs[b].number
-        }
-        let isSorted = jobs.indices.dropFirst().allSatisfy { precedes($0 - 1, $0) }
-        return isSorted ? Array(jobs.indices) : jobs.indices.sorted(by: precedes)
+        Self.sorted(jobs.map { (-$0.priority, $0.submitted, $0.number) }) { $0 < $1 }
     }
 
     private func byAttained(_ jobs: [QueuedJob], _ limits: [Int64]) -> [Int] {
@@ -80,29 +76,80 @@ extension QueuePolicy {
                 job.submitted, job.number
             )
         }
-        return jobs.indices.sorted { keys[$0] < keys[$1] }
+        return Self.sorted(keys) { $0 < $1 }
     }
 
     /// One job after the other from the team that has the least: what a job is going to receive counts at once, so that a
     /// team with a thousand jobs does not start them all before another's first.
     private func byShare(_ jobs: [QueuedJob], _ weights: [String: Double]) -> [Int] {
-        var served: [String: Double] = [:]
-        for job in jobs where job.running != nil { served[job.team, default: 0] += Double(job.rate) }
-        let bySubmission = QueuePolicy.fifo.sorted(jobs)
-        var waiting: [String: ArraySlice<Int>] = [:]
-        for index in bySubmission where jobs[index].running == nil { waiting[jobs[index].team, default: []].append(index) }
-        var order = bySubmission.filter { jobs[$0].running != nil }
-        var teams = waiting.keys.sorted()
-        while !teams.isEmpty {
-            let team = teams.min { a, b in
-                let (x, y) = ((served[a] ?? 0) / (weights[a] ?? 1), (served[b] ?? 0) / (weights[b] ?? 1))
-                return x != y ? x < y : a < b
+        var order: [Int] = []
+        var numbers: [String: Int] = [:]
+        var teams: [TeamTurn] = []
+        for index in bySubmission(jobs) {
+            let name = jobs[index].team
+            let number = numbers[name] ?? teams.count
+            if number == teams.count {
+                numbers[name] = number
+                teams.append(TeamTurn(name: name, weight: weights[name] ?? 1))
             }
-            guard let team, let next = waiting[team]?.popFirst() else { break }
-            order.append(next)
-            served[team, default: 0] += Double(jobs[next].rate)
-            if waiting[team]?.isEmpty == true { teams.removeAll { $0 == team } }
+            if jobs[index].running == nil {
+                teams[number].waiting.append(index)
+            } else {
+                teams[number].served += Double(jobs[index].rate)
+                order.append(index)
+            }
         }
+        var heap = TeamHeap(teams.filter { !$0.waiting.isEmpty })
+        while let next = heap.takeTurn({ Double(jobs[$0].rate) }) { order.append(next) }
         return order
+    }
+}
+
+/// What a team has, and what it waits for.
+private struct TeamTurn {
+    let name: String
+    let weight: Double
+    var served = 0.0
+    var waiting: [Int] = []
+    /// How many of `waiting` have had their turn.
+    var taken = 0
+
+    init(name: String, weight: Double) { (self.name, self.weight) = (name, weight) }
+
+    func precedes(_ other: TeamTurn) -> Bool {
+        let (mine, theirs) = (served / weight, other.served / other.weight)
+        return mine != theirs ? mine < theirs : name < other.name
+    }
+}
+
+/// The team that has the least for its weight on top (a binary heap).
+private struct TeamHeap {
+    private var teams: [TeamTurn]
+
+    init(_ teams: [TeamTurn]) { self.teams = teams.sorted { $0.precedes($1) } }
+
+    /// The next job of the team on top, which then has so much more.
+    mutating func takeTurn(_ rate: (Int) -> Double) -> Int? {
+        if teams.isEmpty { return nil }
+        let next = teams[0].waiting[teams[0].taken]
+        teams[0].taken += 1
+        teams[0].served += rate(next)
+        if teams[0].taken == teams[0].waiting.count {
+            teams[0] = teams[teams.count - 1]
+            teams.removeLast()
+        }
+        sink()
+        return next
+    }
+
+    private mutating func sink() {
+        var at = 0
+        while true {
+            var least = at
+            for child in [2 * at + 1, 2 * at + 2] where child < teams.count && teams[child].precedes(teams[least]) { least = child }
+            if least == at { return }
+            teams.swapAt(at, least)
+            at = least
+        }
     }
 }

@@ -19,21 +19,25 @@ struct Reservation {
             if let remaining = jobs[start.job].remaining { ends.append((now + remaining, jobs[start.job].number, start.placement)) }
         }
         ends.sort { ($0.at, $0.number) < ($1.at, $1.number) }
-        var later = cluster
-        var next = 0
-        while next < ends.count {
-            let at = ends[next].at
-            while next < ends.count, ends[next].at == at {
-                later.giveBack(ends[next].placement)
-                next += 1
-            }
-            if case .placed(let placement) = place(jobs[job].gang, on: later) {
-                later.take(placement)
-                (self.job, from, then) = (job, at, later)
-                return
-            }
+        let gang = jobs[job].gang
+        let choices = cluster.choices(for: gang.each, preference: [])
+        /// The nodes when all that end by then are gone.
+        func nodes(at time: Int64) -> Cluster {
+            var later = cluster
+            for end in ends.prefix(while: { $0.at <= time }) { later.giveBack(end.placement) }
+            return later
         }
-        return nil
+        // Room only becomes more as jobs end: the first end that makes enough is found by halving.
+        var (low, high) = (0, ends.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if nodes(at: ends[middle].at).placement(of: gang, choices) == nil { low = middle + 1 } else { high = middle }
+        }
+        guard low < ends.count else { return nil }
+        var later = nodes(at: ends[low].at)
+        guard let placement = later.placement(of: gang, choices) else { return nil }
+        later.take(placement)
+        (self.job, from, then) = (job, ends[low].at, later)
     }
 
     /// Whether a job placed so would be gone in time, or in nobody's way.

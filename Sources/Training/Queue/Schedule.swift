@@ -36,13 +36,19 @@ public func schedule(_ jobs: [QueuedJob], on cluster: Cluster, by policy: QueueP
 
 /// One pass in which running jobs keep their places, and waiting ones fill what is free.
 struct FillingPass {
+    /// What is known of a gang: of jobs that ask for the same, one is asked about.
+    private enum Answer {
+        /// The same finds none later in this pass: room only becomes less.
+        case roomless(Shortfall)
+        /// As long as nothing else has started since.
+        case fits(Placement, afterStarts: Int)
+    }
     let jobs: [QueuedJob]
     var cluster: Cluster
     let policy: QueuePolicy
     let now: Int64
     private var decided = Schedule()
-    /// What found no room in this pass: the same finds none later in it, because room only becomes less.
-    private var roomless: [Gang: Shortfall] = [:]
+    private var answers: [Gang: Answer] = [:]
     private var reservation: Reservation?
 
     init(jobs: [QueuedJob], cluster: Cluster, policy: QueuePolicy, now: Int64) {
@@ -66,22 +72,35 @@ struct FillingPass {
 
     /// Starts the job where that delays nobody with a reservation; what is missing otherwise.
     private mutating func tryStart(_ index: Int) -> Shortfall? {
-        let gang = jobs[index].gang
-        if let known = roomless[gang] { return known }
-        switch place(gang, on: cluster) {
-        case .waiting(let shortfall):
-            roomless[gang] = shortfall
-            return shortfall
-        case .placed(let placement):
-            if let reservation, !reservation.admits(placement, until: jobs[index].remaining.map { now + $0 }) {
-                decided.waits.append(.init(job: index, why: .keptFree(for: reservation.job, until: reservation.from)))
-                return nil
-            }
-            reservation?.admit(placement, until: jobs[index].remaining.map { now + $0 })
-            cluster.take(placement)
-            decided.starts.append(.init(job: index, placement: placement))
+        let placement: Placement
+        switch answer(for: jobs[index].gang) {
+        case .roomless(let shortfall): return shortfall
+        case .fits(let found, _): placement = found
+        }
+        let end = jobs[index].remaining.map { now + $0 }
+        if let reservation, !reservation.admits(placement, until: end) {
+            decided.waits.append(.init(job: index, why: .keptFree(for: reservation.job, until: reservation.from)))
             return nil
         }
+        reservation?.admit(placement, until: end)
+        cluster.take(placement)
+        decided.starts.append(.init(job: index, placement: placement))
+        return nil
+    }
+
+    private mutating func answer(for gang: Gang) -> Answer {
+        switch answers[gang] {
+        case .some(.roomless(let shortfall)): return .roomless(shortfall)
+        case .some(.fits(let placement, decided.starts.count)): return .fits(placement, afterStarts: decided.starts.count)
+        case .some(.fits), .none: break
+        }
+        let answer: Answer =
+            switch place(gang, on: cluster) {
+            case .waiting(let shortfall): .roomless(shortfall)
+            case .placed(let placement): .fits(placement, afterStarts: decided.starts.count)
+            }
+        answers[gang] = answer
+        return answer
     }
 }
 
@@ -95,6 +114,8 @@ struct PreemptingPass {
     /// With the places of those that still run as well.
     private var full: Cluster
     private var isEvicted: [Bool]
+    /// Running jobs that may be stopped, by their turns: the last is the first to go.
+    private var victims: [(turn: Int, job: Int)] = []
     private var decided = Schedule()
     /// What found no room among the settled: the same finds none later.
     private var roomless: [Gang: Shortfall] = [:]
@@ -107,15 +128,19 @@ struct PreemptingPass {
 
     mutating func decide() -> Schedule {
         let order = policy.sorted(jobs)
-        for (position, index) in order.enumerated() {
-            let job = jobs[index]
-            if let kept = job.running, !isEvicted[index] {
-                if job.isPreemptible { settled.take(kept) }
-                continue
+        for (turn, index) in order.enumerated() where jobs[index].running != nil && jobs[index].isPreemptible {
+            victims.append((turn, index))
+        }
+        for (turn, index) in order.enumerated() {
+            if let kept = jobs[index].running {
+                if !isEvicted[index] {
+                    if jobs[index].isPreemptible { settled.take(kept) }
+                    continue
+                }
+                decided.stops.append(index)
             }
-            if job.running != nil { decided.stops.append(index) }
-            if let shortfall = roomless[job.gang] ?? seat(index, before: order[(position + 1)...]) {
-                roomless[job.gang] = shortfall
+            if let shortfall = roomless[jobs[index].gang] ?? seat(index, turn: turn) {
+                roomless[jobs[index].gang] = shortfall
                 decided.waits.append(.init(job: index, why: .noRoom(shortfall)))
             }
         }
@@ -123,20 +148,25 @@ struct PreemptingPass {
     }
 
     /// Finds the job a place, at the cost of jobs behind it where it must be; what is missing otherwise.
-    private mutating func seat(_ index: Int, before others: ArraySlice<Int>) -> Shortfall? {
+    private mutating func seat(_ index: Int, turn: Int) -> Shortfall? {
+        let gang = jobs[index].gang
         let anyway: Placement
-        switch place(jobs[index].gang, on: settled) {
+        switch place(gang, on: settled) {
         case .waiting(let shortfall): return shortfall
         case .placed(let placement): anyway = placement
         }
+        let choices = full.choices(for: gang.each, preference: [])
         var evicted: [Int] = []
-        var found = placement(of: index)
-        for other in others.reversed() where found == nil {
-            guard let placement = jobs[other].running, jobs[other].isPreemptible, !isEvicted[other] else { continue }
+        var found = full.placement(of: gang, choices)
+        var last = victims.count
+        while found == nil, last > 0, victims[last - 1].turn > turn {
+            last -= 1
+            let other = victims[last].job
+            guard let placement = jobs[other].running, !isEvicted[other] else { continue }
             full.giveBack(placement)
             isEvicted[other] = true
             evicted.append(other)
-            found = self.placement(of: index)
+            found = full.placement(of: gang, choices)
         }
         let placement = found ?? anyway
         settled.take(placement)
@@ -144,11 +174,6 @@ struct PreemptingPass {
         decided.starts.append(.init(job: index, placement: placement))
         restore(evicted.reversed())
         return nil
-    }
-
-    private func placement(of index: Int) -> Placement? {
-        guard case .placed(let placement) = place(jobs[index].gang, on: full) else { return nil }
-        return placement
     }
 
     /// Those whose places were not needed after all keep them.
