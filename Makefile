@@ -14,6 +14,7 @@ export PYTHON
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release $(STRICT) --static-swift-stdlib
 BINARY := .build/release/openclaw
+BENCHES := openclaw-allocations openclaw-appends openclaw-bandits openclaw-scheduling
 SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
 
 .PHONY: help build test demo bench validate install format lint clean setup-build setup-demo setup-bench
@@ -32,7 +33,8 @@ demo: build setup-demo ## a good model version promoted, two bad ones rolled bac
 	@.venv/bin/python examples/fraud/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 	@.venv/bin/python examples/support/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED))
 
-bench: build setup-bench ## the promised figures, measured here against nginx and haproxy
+bench: build setup-bench ## the promised figures, measured here beside nginx, haproxy, LiteLLM, MABWiser, Vowpal Wabbit (BENCH="--only ROW...")
+	@for product in $(BENCHES); do swift build $(RELEASE) --product $$product || exit 1; done
 	@python3 Benchmarks/bench.py --openclaw $(BINARY) $(BENCH)
 
 validate: setup-build ## false alarms and detection times of the gates, simulated with the product's own code

@@ -1,10 +1,11 @@
 """The promised figures, measured on this machine.
 
-    bench.py --openclaw PATH [--rounds N] [--seconds N] [--only NAME...] [--json]
+    bench.py --openclaw PATH [--only ROW...] [--rounds N] [--seconds N] [--json]
+    bench.py --list
 
-The gateway, nginx and haproxy do the same work (POST of 1 KB, keep-alive on both sides, one loop or worker each) in turn,
-round after round; ours also hashes the unit, rewrites a JSON field and records the exposure. Ratios are taken within a
-round, and their median counts, so that a busy machine disturbs all alike. Exit code 1 when a promise is not kept.
+Whatever is compared does the same work in turn, round after round; ratios are taken within a round and their median counts, so
+that a busy machine disturbs all alike. A row that cannot be measured is missing, which is not met. Exit code 1 when a promise
+is missed or missing.
 """
 
 import argparse
@@ -14,165 +15,117 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
-
-import bandits  # noqa: E402
-import experiment_measures  # noqa: E402
-import measures  # noqa: E402
-from measures import median, percentile  # noqa: E402
-from screen import Screen  # noqa: E402
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "examples" / "fraud"))  # what drives the demo drives the bench: Screen, Process, OpenClaw
+
+import rows  # noqa: E402
+from screen import Screen  # noqa: E402
+from sheet import Sheet  # noqa: E402
+
 FOLDER = ROOT / ".bench"
 
 
-class Bench:
-    def __init__(self, options):
-        self.options = options
-        self.screen = Screen(sys.stderr)
-        self.rows = []
+class TookTooLong(Exception):
+    pass
 
-    def promise(self, name, measured, limit, unit, detail=""):
-        """One promised figure. `limit` is the most it may be; None for what is only told."""
-        kept = limit is None or measured <= limit
-        self.rows.append({"name": name, "measured": measured, "limit": limit, "unit": unit, "kept": kept, "detail": detail})
 
-    def cpu(self):
-        rounds = measures.processor_time(
-            self.options.openclaw, FOLDER, self.options.rounds, self.options.seconds, self.screen.step)
-        cost = {name: median([result[name]["cpu_us"] for result in rounds]) for name in rounds[0]}
-        told = ", ".join(f"{name} {value:.1f} us" for name, value in cost.items())
-        for other, limit in (("nginx", 0.8), ("haproxy", None)):
-            ratio = median([result["openclaw"]["cpu_us"] / result[other]["cpu_us"] for result in rounds])
-            self.promise(f"CPU per request, to {other}", ratio, limit, "times", told)
-            told = ""
-        latency = {name: median([result[name]["p99_us"] for result in rounds]) for name in rounds[0]}
-        self.promise(
-            "p99 latency under full load, to nginx",
-            median([result["openclaw"]["p99_us"] / result["nginx"]["p99_us"] for result in rounds]), None, "times",
-            ", ".join(f"{name} {value / 1000:.1f} ms" for name, value in latency.items()))
+class Bench(Sheet):
+    """What a row is given."""
 
-    def split(self):
-        times = measures.split_change(self.options.openclaw, FOLDER / "split", changes=200)
-        self.promise(
-            "split change to first request under it, p99", percentile(times, 0.99) * 1000, 50, "ms",
-            f"median {median(times) * 1000:.1f} ms of {len(times)} changes")
+    def __init__(self, options, screen):
+        super().__init__(said=self.say)
+        self.openclaw = pathlib.Path(options.openclaw).resolve()
+        self.rounds, self.seconds = options.rounds, options.seconds
+        self.screen = screen
+        self.folder = FOLDER
 
-    def rollback(self):
-        times = measures.rollback(self.options.openclaw, FOLDER, repeats=5)
-        self.promise(
-            "verdict to rollback in effect, worst", max(times) * 1000, 1000, "ms",
-            f"median {median(times) * 1000:.1f} ms of {len(times)} releases")
+    def step(self, text):
+        """What the row is at, said as it goes."""
+        self.screen.step(f"  {text}")
 
-    def experiment(self):
-        times = experiment_measures.first_user(self.options.openclaw, FOLDER / "experiment", repeats=100)
-        self.promise(
-            "experiment applied to first user on the new variant, p99", percentile(times, 0.99) * 1000, 100, "ms",
-            f"median {median(times) * 1000:.1f} ms of {len(times)} experiments")
+    def say(self, figure):
+        mark = {"missed": "  MISSED", "missing": f"  MISSING: {figure.detail}"}.get(figure.verdict, "")
+        self.screen.step(f"  {figure.name}: {figure.text}{mark}")
 
-    def reward(self):
-        times = experiment_measures.reward_to_shares(self.options.openclaw, FOLDER / "reward", repeats=20)
-        self.promise(
-            "outcome to the table with the new shares, worst", max(times), 5, "s",
-            f"median {median(times):.2f} s of {len(times)} experiments")
+    def product(self, name):
+        """A program of the bench's own, built beside the binary."""
+        path = self.openclaw.parent / name
+        if not path.exists():
+            raise RuntimeError(f"{path.name} is not beside {self.openclaw.name}; `make bench` builds it")
+        return path
 
-    def feedback(self):
-        cost, rate = experiment_measures.feedback(self.options.openclaw, FOLDER / "feedback", events=20_000)
-        # 20 000 events a second on one core leave 50 us of it to each.
-        self.promise(
-            "feedback in arrays of 500, CPU time for each event", cost, 50, "us", f"one connection fed {rate:.0f} events a second")
-
-    def start(self):
-        fresh, again = measures.starts(self.options.openclaw, FOLDER / "start", repeats=11)
-        self.promise(
-            "daemon ready", median(again) * 1000, 50, "ms", f"worst {max(again) * 1000:.0f} ms of {len(again)} starts")
-        # Its first start makes keys and stores, which waits for the disk.
-        self.promise("daemon ready, in a new home", median(fresh) * 1000, None, "ms", f"worst {max(fresh) * 1000:.0f} ms")
-
-    def idle(self):
-        self.promise("idle, resident", measures.idle(self.options.openclaw, FOLDER / "idle") / 2**20, 40, "MB")
-
-    def allocations(self):
-        """A program of its own, since it stands between the process and malloc."""
-        done = subprocess.run(
-            ["swift", "run", "--quiet", "-c", "release", "openclaw-allocations"], cwd=ROOT, capture_output=True, text=True)
-        line = (done.stdout.strip().splitlines() or ["nothing"])[-1]
-        try:
-            count = int(json.loads(line)["allocations"])
-        except (ValueError, KeyError, TypeError):
-            raise RuntimeError(f"the allocation check printed {line!r}: {done.stderr.strip()[-500:]}") from None
-        self.promise("allocations in the assignment path", count, 0, "", "of 100 000 assignments")
-
-    def bandits(self):
-        bandits.measure(self.promise, self.screen.step, FOLDER)
-
-    def appends(self):
-        """What the ledger does on this disk: told, not promised, since the disk sets most of it."""
-        self.told("openclaw-appends")
-
-    def scheduling(self):
-        """The training queue with 100 000 jobs in it, each start written durably."""
-        self.told("openclaw-scheduling")
-
-    def told(self, product):
-        """Figures of a program that prints them as lines of JSON."""
-        done = subprocess.run(
-            ["swift", "run", "--quiet", "-c", "release", product, str(FOLDER)], cwd=ROOT, capture_output=True, text=True)
+    def tell(self, product):
+        """The figures of a program of the bench's own that prints them as lines of JSON: `what`, `per_second`, `count`."""
+        done = subprocess.run([self.product(product), str(self.folder)], capture_output=True, text=True, timeout=300)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if done.returncode or not lines:
             raise RuntimeError(f"{product} printed {done.stdout.strip()[-300:]!r}: {done.stderr.strip()[-500:]}")
         for line in map(json.loads, lines):
-            self.promise(line["what"], line["per_second"], None, "per second", f"of {line['count']}")
+            self.told(line["what"], line["per_second"], "per second", f"of {line['count']:,}")
 
-    def show(self):
-        if self.options.json:
-            print(json.dumps({"ok": all(row["kept"] for row in self.rows), "figures": self.rows}, indent=2))
-            return
-        screen = Screen(sys.stdout)
-        screen.table(
-            ["", "measured", "promise", "", ""],
-            [
-                [
-                    row["name"], f"{row['measured']:{',.0f' if row['measured'] >= 1000 else '.4g'}} {row['unit']}".strip(),
-                    "" if row["limit"] is None else f"at most {row['limit']:g}",
-                    "" if row["limit"] is None else "kept" if row["kept"] else "NOT KEPT", row["detail"],
-                ]
-                for row in self.rows
-            ],
-            alignment="<>><<",
-        )
+    def measure(self, row):
+        """One row, within a time of its own: whatever goes wrong in it is told there, and the others are still measured."""
+        self.row = row.name
+        self.folder = FOLDER / row.name
+        self.folder.mkdir()
+        limit = 120 + 5 * row.seconds
 
+        def too_long(*_):
+            raise TookTooLong(f"not done after {limit} s, it usually takes {row.seconds}")
 
-MEASURES = [
-    "cpu", "split", "rollback", "experiment", "reward", "feedback", "start", "idle", "allocations", "bandits", "appends", "scheduling"]
+        signal.signal(signal.SIGALRM, too_long)
+        signal.alarm(limit)
+        try:
+            row.measure(self)
+        except Exception as trouble:
+            self.screen.say(f"{row.name}: {trouble}")
+            self.missing("not measured", str(trouble) or type(trouble).__name__)
+        finally:
+            signal.alarm(0)
 
 
 def main():
+    known = rows.load()
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--openclaw", required=True)
+    arguments.add_argument("--openclaw", help="the binary to measure, with the bench's own programs beside it")
     arguments.add_argument("--rounds", type=int, default=9)
     arguments.add_argument("--seconds", type=int, default=2, help="of each proxy in each round")
-    arguments.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES)
-    arguments.add_argument("--json", action="store_true")
+    arguments.add_argument("--only", nargs="+", choices=list(known), default=list(known), metavar="ROW")
+    arguments.add_argument("--list", action="store_true", help="the rows, and the seconds that each takes")
+    arguments.add_argument("--json", action="store_true", help="one document instead of the table")
     options = arguments.parse_args()
+    if options.list:
+        Screen(sys.stdout).table(
+            ["row", "seconds", "what is measured"], [[one.name, one.seconds, one.about] for one in known.values()], "<><")
+        return 0
+    if not options.openclaw:
+        arguments.error("--openclaw PATH is missing")
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    bench = Bench(options)
-    for name in options.only:
-        bench.screen.step(f"measuring {name}")
-        getattr(bench, name)()
-    bench.show()
-    return 0 if all(row["kept"] for row in bench.rows) else 1
+    screen = Screen(sys.stderr)
+    bench = Bench(options, screen)
+    started = time.monotonic()
+    chosen = [known[name] for name in options.only]
+    screen.step(f"{len(chosen)} rows, about {max(1, round(sum(one.seconds for one in chosen) / 60))} min")
+    stopped = False
+    try:
+        for place, one in enumerate(chosen):
+            screen.step(f"{place + 1} of {len(chosen)}  {one.name}: {one.about}")
+            bench.measure(one)
+    except KeyboardInterrupt:
+        stopped = True  # what was measured is shown all the same
+    seconds = time.monotonic() - started
+    if options.json:
+        print(bench.json(seconds))
+    elif bench.figures:
+        bench.show(Screen(sys.stdout), seconds)
+    return 130 if stopped else 0 if bench.is_good else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as problem:
-        print(f"error: the benchmarks could not be finished\n  why: {problem}\n  fix: the logs are in .bench", file=sys.stderr)
-        sys.exit(1)
+    sys.exit(main())

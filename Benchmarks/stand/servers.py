@@ -2,14 +2,19 @@
 settings as their manuals recommend for a fast keep-alive proxy."""
 
 import os
-import pathlib
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "examples" / "fraud"))
-
-from product import OpenClaw, Process, free_port  # noqa: E402
+from product import Process, free_port
 
 ANSWER = '{"model_name":"fraud-model","outputs":[{"name":"predict","shape":[1,1],"datatype":"INT64","data":[0]}]}'
+
+# A short answer of a language model.
+PROMPT_TOKENS = 231
+CHAT = (
+    '{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"bench","choices":[{"index":0,"message":'
+    '{"role":"assistant","content":"' + "I am sorry for the trouble. The second charge is a hold, and it goes by itself. " * 8 +
+    '"},"finish_reason":"stop"}],"usage":{"prompt_tokens":%d,"completion_tokens":152,'
+    '"total_tokens":%d}}' % (PROMPT_TOKENS, PROMPT_TOKENS + 152)
+)
 
 NGINX_COMMON = """
 daemon off;
@@ -47,6 +52,7 @@ NGINX_PROXY = """
             proxy_pass http://model;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+            proxy_buffering {buffering};
         }}
     }}
 """
@@ -75,7 +81,7 @@ def executable(name):
     for folder in [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]:
         if folder and os.access(f"{folder}/{name}", os.X_OK):
             return f"{folder}/{name}"
-    sys.exit(f"error: {name} was not found\n  why: the benchmarks need it\n  fix: make setup-bench")
+    raise RuntimeError(f"{name} was not found; `make setup-bench` installs it")
 
 
 def nginx(name, folder, rest):
@@ -90,9 +96,11 @@ class Upstream:
     """The model server behind every proxy: answers at once. A second port answers GET, as readiness is asked, and
     fails every POST."""
 
+    answer = ANSWER
+
     def __init__(self, folder):
         self.port, self.bad_port = free_port(0), free_port(0)
-        rest = NGINX_UPSTREAM.format(good=self.port, bad=self.bad_port, answer=ANSWER)
+        rest = NGINX_UPSTREAM.format(good=self.port, bad=self.bad_port, answer=self.answer)
         self.process = nginx("upstream", folder, rest)
         self.process.wait_for(f"http://127.0.0.1:{self.port}/", limit=10)
 
@@ -100,12 +108,19 @@ class Upstream:
         self.process.stop()
 
 
+class ChatUpstream(Upstream):
+    """Answers as a language model's server does, at once and always the same."""
+
+    answer = CHAT
+
+
 class Nginx:
     name = "nginx"
 
-    def __init__(self, folder, upstream):
+    def __init__(self, folder, upstream, buffering="on"):
         self.port = free_port(0)
-        self.process = nginx("nginx", folder, NGINX_PROXY.format(port=self.port, upstream=upstream.port))
+        rest = NGINX_PROXY.format(port=self.port, upstream=upstream.port, buffering=buffering)
+        self.process = nginx("nginx", folder, rest)
         self.process.wait_for(f"http://127.0.0.1:{self.port}/", limit=10)
 
     def stop(self):
@@ -126,40 +141,3 @@ class Haproxy:
 
     def stop(self):
         self.process.stop()
-
-
-def family(pid):
-    """A process and all that descend from it."""
-    children = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    members, todo = [], [pid]
-    while todo:
-        member = todo.pop()
-        members.append(member)
-        todo += children.get(member, [])
-    return members
-
-
-def processor_seconds(pid):
-    """User and system time of a process and its children, all threads."""
-    ticks = 0
-    for member in family(pid):
-        try:
-            fields = pathlib.Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0

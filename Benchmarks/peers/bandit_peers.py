@@ -1,10 +1,11 @@
-"""Regret, errors and decision costs of MABWiser and Vowpal Wabbit, for bandits.py: run in the benchmark's own environment.
+"""Regret, errors and decision costs of MABWiser and Vowpal Wabbit, for rows/bandits.py: run in the benchmark's own environment.
 
     bandit_peers.py export FILE                  the digits, one row of label and pixels (0 to 1) each
+    bandit_peers.py list arms|digits             the peers' names
     bandit_peers.py arms PEER --seeds N [--first N]
     bandit_peers.py digits PEER --seeds N [--first N]
 
-A peer is one line of PEERS below. The answer is one JSON line. Times are of the decision alone, learning left out.
+A peer is one line of `peers` below. The answer is one JSON line. Times are of the decision alone, learning left out.
 """
 
 import argparse
@@ -68,7 +69,7 @@ class VowpalWabbit:
         import vowpalwabbit
         self.workspace = vowpalwabbit.Workspace(f"{options} --quiet --random_seed {seed}")
         self.arms = arms
-        self.random = random.Random(seed)
+        self.random = random.Random(f"draws {seed}")  # not what the rewards are drawn with
         self.chances = []
 
     def lines(self, context, arm=None, label=""):
@@ -105,7 +106,7 @@ def peers():
 
 
 def arms(make, seed):
-    learner, clock, generator = make(seed), Clock(), random.Random(seed)
+    learner, clock, generator = make(seed), Clock(), random.Random(f"rewards {seed}")
     regret = 0.0
     order = list(range(len(RATES)))
     for decision in range(HORIZON):
@@ -137,7 +138,7 @@ def digits(make, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problem", choices=["export", "arms", "digits"])
+    parser.add_argument("problem", choices=["export", "list", "arms", "digits"])
     parser.add_argument("what")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=1)
@@ -148,6 +149,9 @@ def main():
         with open(options.what, "w") as file:
             for image, label in zip(images / 16, labels):
                 file.write(f"{label}," + ",".join(f"{value:.4g}" for value in image) + "\n")
+        return
+    if options.problem == "list":
+        print(json.dumps(list(peers()[options.what])))
         return
     make = peers()[options.problem][options.what]
     run = {"arms": arms, "digits": digits}[options.problem]
