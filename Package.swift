@@ -121,6 +121,7 @@ let rooms: [Target] = [
     tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets", "Statistics", "TestSockets"]),
     tests("StatisticsTests", ["JSON", "Statistics"]),
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry", "TestFolders"]),
+    tests("ConductingTests", ["Conducting", "Faults", "JSON", "Ledger", "Telemetry", "TestFolders"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "TestFolders", "YAML"]),
     tests("RoutingTests", ["Faults", "JSON", "Ledger", "Registry", "Routing", "Statistics", "TestFolders", "YAML"]),
     tests("OutcomesTests", ["Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders"]),

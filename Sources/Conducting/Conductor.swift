@@ -44,6 +44,9 @@ public actor Conductor<M: Machine> {
 
     public var machine: M? { chronicle.machine }
 
+    /// Why this version does not conduct it; nil when it does.
+    public var hindrance: Fault? { chronicle.hindrance }
+
     /// Nothing is under way and nothing waits to be heard. A delayed effect, a timer or the next observation may still come.
     public var isQuiet: Bool { isStopped || (mailbox.isEmpty && !isReceiving && carried.isEmpty) }
 
@@ -56,6 +59,21 @@ public actor Conductor<M: Machine> {
 
     /// Takes up where the last life ended.
     public func resume() { schedule() }
+
+    /// A person has this version go on from where it sees a resource that an earlier one recorded otherwise. False when it is
+    /// conducted anyhow, or was altered: then nothing is recorded.
+    public func resumeByThisVersion(by: String) async throws(Fault) -> Bool {
+        guard hindrance != nil, let acceptance = chronicle.toAccept else { return false }
+        let draft = LedgerDraft(kind: Chronicle<M>.acceptance, by: by, body: JSONValue(encoding: acceptance))
+        do throws(AppendRefusal) {
+            chronicle.accepted(at: try await ledger.append(draft, to: resource, after: chronicle.head))
+        } catch {
+            if case .cannotRecord(let fault) = error { throw fault }
+            throw Fault(.conflict, what: "\(name) was not resumed.", why: "Something else changed it.", fix: "Try again.")
+        }
+        schedule()
+        return true
+    }
 
     /// Begins a new attempt. Returns when it is recorded.
     public func apply(_ plan: M.Plan, by: String) async throws(Fault) { try await ask(.applied, by: by, plan: plan) }
@@ -82,6 +100,7 @@ public actor Conductor<M: Machine> {
     }
 
     private func put(_ letter: Letter) -> Fault? {
+        if let hindrance { return hindrance }
         if isStopped {
             return Fault(
                 .unavailable, what: "\(name) hears nothing now.", why: "The daemon is stopping.", fix: "Try again when it is up.")
@@ -166,9 +185,9 @@ public actor Conductor<M: Machine> {
     private func catchUp() async -> Fault? {
         do {
             for entry in try await ledger.reader.entries(kind: resource.kind, name: resource.name, after: chronicle.head) {
-                try chronicle.fold(entry)
+                chronicle.fold(entry)
             }
-            return nil
+            return hindrance
         } catch { return error }
     }
 
@@ -176,7 +195,7 @@ public actor Conductor<M: Machine> {
 
     /// Starts what the machine wants and nobody does yet, and stops what it wants no more.
     private func schedule() {
-        guard !isStopped, let machine else { return }
+        guard !isStopped, hindrance == nil, let machine else { return }
         let now = handlers.now()
         for (id, task) in carried where !machine.intents.contains(where: { $0.id == id }) { task.cancel() }
         for intent in machine.intents where intent.due <= now && carried[intent.id] == nil {

@@ -1,5 +1,7 @@
 public import Faults
+import JSON
 public import Ledger
+import Telemetry
 
 /// All resources of one kind, each with its conductor. A service holds one of these.
 public struct Conductors<M: Machine>: Sendable {
@@ -19,13 +21,36 @@ public struct Conductors<M: Machine>: Sendable {
     public static func chronicles(in reader: LedgerReader) async throws(Fault) -> [String: Chronicle<M>] {
         var chronicles: [String: Chronicle<M>] = [:]
         for entry in try await reader.entries(kind: M.kind) {
-            try chronicles[entry.resource.name, default: Chronicle()].fold(entry)
+            chronicles[entry.resource.name, default: Chronicle()].fold(entry)
         }
         return chronicles
     }
 
-    /// Takes up where the last life ended.
-    public func resume() async { for conductor in all { await conductor.resume() } }
+    /// Takes up where the last life ended. What this version does not conduct is said, and does not keep the others waiting.
+    public func resume() async {
+        let log = Log(M.kind)
+        for conductor in all {
+            if let fault = await conductor.hindrance {
+                log.error(fault.what, [M.kind: .string(conductor.name), "why": .string(fault.why), "fix": .string(fault.fix)])
+            } else if case let differences = await conductor.chronicle.differences, let first = differences.first {
+                log.warning(
+                    "recorded decisions stand that this version would take otherwise",
+                    [
+                        M.kind: .string(conductor.name), "count": .integer(Int64(differences.count)),
+                        "entry": .integer(first.entry.index), "recorded": .string(first.recorded),
+                        "decided": .string(first.decided),
+                    ])
+            }
+            await conductor.resume()
+        }
+    }
+
+    /// Why each of those that this version does not conduct is not conducted.
+    public func hindrances() async -> [Fault] {
+        var faults: [Fault] = []
+        for conductor in all { if let fault = await conductor.hindrance { faults.append(fault) } }
+        return faults
+    }
 
     /// The machines of all that were ever begun, by name.
     public func machines() async -> [M] {

@@ -29,12 +29,17 @@ public protocol Machine: Sendable, Equatable {
     var standing: Standing { get }
     /// When time alone has consequences: a `timePassed` comes then. Nil when only news can.
     var due: Timestamp? { get }
+    /// Nothing of this attempt is to come but giving back what it used.
+    var isOver: Bool { get }
     /// What is to be watched now.
     var watched: [Watched] { get }
 
     /// The one way a machine changes. Returns what it wants done, each with a number of its own within the attempt. An answer
     /// to something that is no longer asked changes nothing.
     mutating func handle(_ input: Conducting.Input<Event>) -> [Conducting.Intent<Effect>]
+
+    /// What was recorded takes the place of what this version decides: the open intents are those.
+    mutating func take(_ recorded: [Conducting.Intent<Effect>], insteadOf decided: [Conducting.Intent<Effect>])
 
     /// Whether an event that answers no effect can have no consequences any more: it is not recorded.
     func isStale(_ event: Event, at now: Timestamp) -> Bool

@@ -99,6 +99,11 @@ public struct ExperimentMachine: Sendable, Equatable {
         return rampSince + .milliseconds(hold)
     }
 
+    public mutating func take(_ recorded: [Intent], insteadOf decided: [Intent]) {
+        intents = intents.filter { intent in !decided.contains { $0.id == intent.id } } + recorded
+        intentsDecided = max(intentsDecided - decided.count, recorded.map(\.id).max() ?? 0)
+    }
+
     /// The one way an experiment changes. An answer to something that is no longer asked changes nothing.
     public mutating func handle(_ input: Input) -> [Intent] {
         now = input.at

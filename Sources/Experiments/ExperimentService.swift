@@ -122,13 +122,15 @@ public actor ExperimentService {
     /// See `ExperimentStatus`.
     public func status(_ name: String) async throws(Fault) -> JSONValue {
         let conductor = try conductors.known(name)
-        guard let status = await status(of: name, await conductor.chronicle) else { throw conductors.unknown(name) }
+        let chronicle = await conductor.chronicle
+        guard let status = await status(of: name, chronicle) else { throw chronicle.hindrance ?? conductors.unknown(name) }
         return status
     }
 
     private func status(of name: String, _ chronicle: Chronicle<ExperimentMachine>) async -> JSONValue? {
         guard let machine = chronicle.machine else { return nil }
-        return ExperimentStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look).json
+        let status = ExperimentStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look)
+        return chronicle.telling(status.json)
     }
 
     /// The status of every experiment, the latest applied first.
@@ -138,6 +140,20 @@ public actor ExperimentService {
             if let json = await status(of: conductor.name, chronicle) { items.append(json) }
         }
         return items
+    }
+
+    /// Why each of those that this version does not conduct is not conducted.
+    public func hindrances() async -> [Fault] { await conductors.hindrances() }
+
+    /// Goes on with an experiment that an earlier version recorded otherwise, from where this version sees it.
+    public func resume(_ name: String, by: String) async throws(Fault) -> JSONValue {
+        guard try await conductors.known(name).resumeByThisVersion(by: by) else {
+            throw Fault(
+                .conflict, what: "Experiment \(name) has nothing to resume.",
+                why: "This version conducts it, or cannot read it.",
+                fix: "See how it stands: openclaw experiment status \(name)")
+        }
+        return try await status(name)
     }
 
     /// Stops looking and acting; the next life goes on.

@@ -13,7 +13,7 @@ extension ExperimentService {
         var (chronicle, decisions) = (Chronicle<ExperimentMachine>(), [Told]())
         for entry in entries {
             let before = chronicle.machine
-            try chronicle.fold(entry)
+            chronicle.fold(entry)
             guard let after = chronicle.machine else { continue }
             if after.attempt != before?.attempt { decisions = [] }
             decisions += Told.of(entry, before: before?.attempt == after.attempt ? before : nil, after: after)

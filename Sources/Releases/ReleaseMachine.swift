@@ -94,6 +94,11 @@ public struct ReleaseMachine: Sendable, Equatable {
         (self.plan, self.attempt, self.deployment) = (plan, attempt, inheriting)
     }
 
+    public mutating func take(_ recorded: [Intent], insteadOf decided: [Intent]) {
+        intents = intents.filter { intent in !decided.contains { $0.id == intent.id } } + recorded
+        marks.intentsDecided = max(marks.intentsDecided - decided.count, recorded.map(\.id).max() ?? 0)
+    }
+
     /// The one way a release changes. An answer to something that is no longer asked changes nothing.
     public mutating func handle(_ input: Input) -> [Intent] {
         now = input.at

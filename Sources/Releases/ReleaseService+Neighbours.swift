@@ -20,7 +20,8 @@ extension ReleaseService {
     private func callNext() async -> Bool {
         var waiting: [String: (applied: Position, conductor: Conductor<ReleaseMachine>)] = [:]
         for (conductor, chronicle) in await conductors.latest() {
-            guard let machine = chronicle.machine, machine.awaitsRoute || machine.state == .claiming, let route = machine.plan.route
+            guard chronicle.hindrance == nil, let machine = chronicle.machine, machine.awaitsRoute || machine.state == .claiming,
+                let route = machine.plan.route
             else {
                 continue
             }

@@ -196,6 +196,7 @@ public actor ReleaseService {
 
     public func perform(_ command: ReleaseCommand, on name: String, by: String, reason: String?) async throws(Fault) -> JSONValue {
         let conductor = try conductors.known(name)
+        if command == .resume, try await conductor.resumeByThisVersion(by: by) { return try await status(name) }
         if command == .rollback, let machine = await conductor.machine, machine.state == .promoted || machine.isAbandoned {
             try await refuseIfSucceeded(machine)
         }
@@ -232,13 +233,15 @@ public actor ReleaseService {
     /// See `ReleaseStatus`.
     public func status(_ name: String) async throws(Fault) -> JSONValue {
         let conductor = try conductors.known(name)
-        guard let status = await status(of: name, await conductor.chronicle) else { throw conductors.unknown(name) }
+        let chronicle = await conductor.chronicle
+        guard let status = await status(of: name, chronicle) else { throw chronicle.hindrance ?? conductors.unknown(name) }
         return status
     }
 
     private func status(of name: String, _ chronicle: Chronicle<ReleaseMachine>) async -> JSONValue? {
         guard let machine = chronicle.machine else { return nil }
-        return ReleaseStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look).json
+        let status = ReleaseStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look)
+        return chronicle.telling(status.json)
     }
 
     /// The status of every release, the latest applied first.
@@ -249,6 +252,9 @@ public actor ReleaseService {
         }
         return items
     }
+
+    /// Why each of those that this version does not conduct is not conducted.
+    public func hindrances() async -> [Fault] { await conductors.hindrances() }
 
     /// For each decision: what was seen, what would have changed it, the ledger entry that proves it. See
     /// `ReleaseStory.Chapter`.

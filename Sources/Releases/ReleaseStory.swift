@@ -40,7 +40,7 @@ struct ReleaseStory {
 
     private mutating func tell(_ entry: LedgerEntry) throws(Fault) {
         let before = chronicle.machine
-        try chronicle.fold(entry)
+        chronicle.fold(entry)
         guard let after = chronicle.machine else { return }
         if before?.attempt != after.attempt { chapters.append(Chapter(machine: after, last: entry.position)) }
         let isNew = before?.attempt != after.attempt

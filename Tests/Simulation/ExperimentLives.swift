@@ -7,6 +7,7 @@ import Routing
 import Synchronization
 import Telemetry
 import TestFolders
+import Testing
 import YAML
 
 @testable import Experiments
@@ -65,6 +66,7 @@ struct ExperimentLives {
         settings.checkpointEntries = 7
         let ledger = try await LedgerWriter.open(directory: folder.path, settings: settings)
         let chronicle = try await Conductors<ExperimentMachine>.chronicles(in: ledger.reader)[plan.spec.name] ?? Chronicle()
+        #expect(chronicle.differences == Differences() && chronicle.hindrance == nil, "what was recorded is decided again")
         let watcher = ExperimentWatcher(name: plan.spec.name, handlers: world.handlers(boundaries: reaper.boundaries))
         let conductor = Conductor(name: plan.spec.name, chronicle: chronicle, ledger: ledger, handlers: watcher.hands)
         await conductor.resume()

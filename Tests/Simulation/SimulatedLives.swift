@@ -7,6 +7,7 @@ import Registry
 import Synchronization
 import Telemetry
 import TestFolders
+import Testing
 
 @testable import Releases
 
@@ -61,6 +62,7 @@ struct SimulatedLives {
         settings.checkpointEntries = 7
         let ledger = try await LedgerWriter.open(directory: folder.path, settings: settings)
         let chronicle = try await Conductors<ReleaseMachine>.chronicles(in: ledger.reader)[plan.name] ?? Chronicle()
+        #expect(chronicle.differences == Differences() && chronicle.hindrance == nil, "what was recorded is decided again")
         let watcher = ReleaseWatcher(name: plan.name, handlers: world.handlers(boundaries: reaper.boundaries))
         let conductor = Conductor(name: plan.name, chronicle: chronicle, ledger: ledger, handlers: watcher.hands)
         await conductor.resume()

@@ -80,6 +80,11 @@ enum ExperimentRoutes {
                     .stop, on: call["name"], by: call.by, reason: call.body["reason"]?.stringValue))
         },
         Endpoint(
+            .post, "/api/v1/experiments/{name}/resume", .scope(.operate),
+            "Goes on with one that an earlier version recorded otherwise, from where this version sees it",
+            takes: .object([:]), gives: status
+        ) { call throws(Fault) in .json(try await call.services.experiments.resume(call["name"], by: call.by)) },
+        Endpoint(
             .post, "/api/v1/experiments/{name}/promote", .scope(.operate),
             "A variant answers everybody from now on, whatever the evidence says",
             takes: .object(

@@ -1,3 +1,4 @@
+import Experiments
 import Faults
 import JSON
 import Ledger
@@ -13,10 +14,13 @@ enum HealthRoutes {
         },
         Endpoint(
             .get, "/readyz", .open, "200 when everything that was applied is served, else 503 and what is missing",
-            gives: .object(["ready": .boolean("Always true: else the answer is a refusal")])
+            gives: .object([
+                "ready": .boolean("Always true: else the answer is a refusal"),
+                "not_conducted": .array(of: .any("What this version does not conduct, as a fault")),
+            ])
         ) { call throws(Fault) in
             if let fault = await call.daemon.unreadiness() { throw fault }
-            return .json(["ready": true])
+            return .json(["ready": true, "not_conducted": .array(await hindrances(try call.services))])
         },
         Endpoint(
             .get, "/metrics", .openOnLoopback, "Prometheus text",
@@ -37,8 +41,14 @@ enum HealthRoutes {
             "version": .string("Of OpenClaw"), "started_at": .string("RFC 3339"), "control": .string("Where this API listens"),
             "gateway": .string("Where live traffic is served"), "ready": .boolean("As /readyz says it"),
             "unready": .any("What is missing, as a fault, or null"), "ledger_entries": .integer("How many are recorded"),
+            "not_conducted": .array(of: .any("What this version does not conduct, as a fault")),
             "routes": .integer("How many there are"), "releases_running": .integer("How many are not decided"),
         ])
+
+    private static func hindrances(_ services: Services) async -> [JSONValue] {
+        let faults = await services.releases.hindrances() + services.experiments.hindrances()
+        return faults.map { $0.json["error"] ?? .null }
+    }
 
     private static func status(of call: Call) async throws(Fault) -> JSONValue {
         let (daemon, services) = (call.daemon, try call.services)
@@ -49,6 +59,7 @@ enum HealthRoutes {
             "control": .string(daemon.addresses?.control ?? ""), "gateway": .string(daemon.addresses?.gateway ?? ""),
             "ready": .bool(unready == nil), "unready": unready.map { $0.json["error"] ?? .null } ?? .null,
             "ledger_entries": .integer(try await services.ledger.reader.count()),
+            "not_conducted": .array(await hindrances(services)),
             "routes": .integer(Int64(await services.routes.routes().count)), "releases_running": .integer(Int64(running)),
         ]
     }

@@ -1,3 +1,4 @@
+import Experiments
 import Faults
 import Gateway
 import Glibc
@@ -29,6 +30,9 @@ enum MetricsPage {
             page.sample("openclaw_ledger_entries", [], Double(entries))
         }
         writeLedger(await services.ledger.figures, to: &page)
+        let hindered = await services.releases.hindrances().count + services.experiments.hindrances().count
+        page.family("openclaw_not_conducted", .gauge, help: "Releases and experiments that this version reads otherwise.")
+        page.sample("openclaw_not_conducted", [], Double(hindered))
         let releases = await services.releases.list()
         page.family("openclaw_releases", .gauge, help: "Releases by state.")
         for (state, group) in Dictionary(grouping: releases, by: { $0["state"]?.stringValue ?? "" }).sorted(by: { $0.key < $1.key })

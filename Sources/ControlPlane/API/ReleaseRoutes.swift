@@ -71,7 +71,7 @@ enum ReleaseRoutes {
             switch command {
             case .promote: "Promotes the candidate now, whatever its gates say"
             case .pause: "Holds the release where it stands"
-            case .resume: "Goes on with a paused release"
+            case .resume: "Goes on with a paused release, or with one that an earlier version recorded otherwise"
             case .rollback: "Takes the candidate back now"
             case .abort: "Ends the release and takes the candidate back"
             }
