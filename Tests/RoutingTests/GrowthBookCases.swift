@@ -11,20 +11,27 @@ import Testing
 /// and leaf routing; our flags are routes and experiments), `stickyBucket` (their storage; ours is tested in StickyTableTests),
 /// `urlRedirect`, `getQueryStringOverride` (pages), `urlRegex`, `versionCompare` (covered through `evalCondition`).
 ///
+/// A section that is not ours, or that the file does not have, is passed over and named; a row that is not of its section's form
+/// fails as a test and says what is wrong with it.
+///
 /// The file is looked for where OPENCLAW_GROWTHBOOK_CASES says, else in `growthbook/cases.json` of the shared data beside the
 /// package (or in OPENCLAW_SHARED_DATA). Without it the suite is skipped; a path that is given and wrong fails.
 @Suite(.enabled(if: PublishedCases.isThere, "no growthbook/cases.json beside the package: set OPENCLAW_GROWTHBOOK_CASES"))
 struct GrowthBookCases {
-    @Test func `the file has cases of every section that is ours`() throws {
-        for section in ["hash", "getBucketRange", "chooseVariation", "inNamespace", "getEqualWeights", "evalCondition", "run"] {
-            #expect(!PublishedCases.section(section).isEmpty, "no \(section) in \(PublishedCases.path)")
-        }
+    static let ours = ["hash", "getBucketRange", "chooseVariation", "inNamespace", "getEqualWeights", "evalCondition", "run"]
+
+    @Test func `the file has cases that are ours, and what is not is passed over`() throws {
+        let sections = try PublishedCases.sections()
+        let missing = Self.ours.filter { PublishedCases.section($0).isEmpty }
+        #expect(missing.count < Self.ours.count, "\(PublishedCases.path) has no section of ours, but \(sections.sorted())")
+        for name in missing { print("GrowthBookCases: \(PublishedCases.path) has no cases of \(name)") }
+        for name in sections.subtracting(Self.ours).sorted() { print("GrowthBookCases: section \(name) is not ours, passed over") }
     }
 
     @Test(arguments: PublishedCases.section("hash"))
     func hash(row: PublishedCase) throws {
         let (seed, value) = (try row.text(0), try row.text(1))
-        let version = try #require(row[2].integerValue.map(Int.init))
+        let version = try row.whole(2)
         #expect(PublicHash.hash(version: version, seed: seed, value: value) == row[3].numberValue)
         if version == 1 { #expect(PublicHash.v1(seed: seed, value: value) == row[3].numberValue) }
         if version == 2 { #expect(PublicHash.v2(seed: seed, value: value) == row[3].numberValue) }
@@ -32,47 +39,50 @@ struct GrowthBookCases {
 
     @Test(arguments: PublishedCases.section("getBucketRange"))
     func getBucketRange(row: PublishedCase) throws {
-        let count = try #require(row[1][0]?.integerValue.map(Int.init))
+        let count = try #require(PublishedCase.whole(row[1][0]), "\(row): [variations, coverage, weights] stand second")
         let ranges = BucketRanges.make(
             count: count, coverage: row[1][1]?.numberValue, weights: row[1][2]?.arrayValue?.compactMap(\.numberValue))
-        let wanted = try #require(row[2].arrayValue).map { [$0[0]?.numberValue ?? .nan, $0[1]?.numberValue ?? .nan] }
+        let wanted = PublishedCase.ranges(try row.list(2))
         #expect(ranges.count == wanted.count)
         for (range, wanted) in zip(ranges, wanted) {
-            #expect(abs(range.lower - wanted[0]) < 1e-6 && abs(range.upper - wanted[1]) < 1e-6, "\(ranges)")
+            #expect(abs(range.lower - wanted.lower) < 1e-6 && abs(range.upper - wanted.upper) < 1e-6, "\(ranges)")
         }
     }
 
     @Test(arguments: PublishedCases.section("chooseVariation"))
     func chooseVariation(row: PublishedCase) throws {
-        let number = try #require(row[1].numberValue)
-        #expect((BucketRanges.choose(number, PublishedCase.ranges(row[2])) ?? -1) == row[3].integerValue.map(Int.init))
+        let chosen = BucketRanges.choose(try row.number(1), PublishedCase.ranges(try row.list(2)))
+        #expect(try (chosen ?? -1) == row.whole(3))
     }
 
     @Test(arguments: PublishedCases.section("inNamespace"))
     func inNamespace(row: PublishedCase) throws {
-        #expect(PublishedCase.isIn(row[2], try row.text(1)) == row[3].boolValue)
+        #expect(try PublishedCase.isIn(.array(row.list(2)), row.text(1)) == row.isTrue(3))
     }
 
     @Test(arguments: PublishedCases.section("getEqualWeights"))
     func getEqualWeights(row: PublishedCase) throws {
-        let weights = BucketRanges.equalWeights(Int(try #require(row[0].integerValue)))
-        let wanted = try #require(row[1].arrayValue).compactMap(\.numberValue)
+        let weights = BucketRanges.equalWeights(try row.whole(0))
+        let wanted = try row.list(1).compactMap(\.numberValue)
         #expect(weights.count == wanted.count && zip(weights, wanted).allSatisfy { abs($0 - $1) < 1e-6 }, "\(weights)")
     }
 
     @Test(arguments: PublishedCases.section("evalCondition"))
     func evalCondition(row: PublishedCase) throws {
-        let groups = row.count > 4 ? row[4].objectValue ?? [:] : [:]
-        #expect(Condition(row[1]).matches(attributes: row[2], savedGroups: groups) == row[3].boolValue, "\(row[1].canonicalText)")
+        let wanted = try row.isTrue(3)
+        let holds = Condition(row[1]).matches(attributes: row[2], savedGroups: row[4].objectValue ?? [:])
+        #expect(holds == wanted, "\(row[1].canonicalText) of \(row[2].canonicalText)")
     }
 
     @Test(arguments: PublishedCases.section("run").filter { $0.outside == nil })
     func run(row: PublishedCase) throws {
         let (context, experiment) = (row[1], row[2])
-        let wanted = (value: row[3], isIn: row[4].boolValue, hashUsed: row[5].boolValue)
+        let wanted = (value: row[3], isIn: try row.isTrue(4), hashUsed: try row.isTrue(5))
         let chosen = PublishedCase.assignment(experiment, in: context)
         let variations = experiment["variations"]?.arrayValue ?? []
-        #expect(variations[chosen?.variation ?? 0] == wanted.value)
+        let place = chosen?.variation ?? 0
+        try #require(variations.indices.contains(place), "\(row): an experiment has variations")
+        #expect(variations[place] == wanted.value)
         #expect((chosen != nil) == wanted.isIn)
         #expect((chosen?.hashed ?? false) == wanted.hashUsed)
         // The same through what the gateway asks, where a route's experiment can say it.
@@ -103,7 +113,24 @@ struct PublishedCase: Sendable, CustomTestStringConvertible {
     subscript(_ index: Int) -> JSONValue { items.indices.contains(index) ? items[index] : .null }
     var count: Int { items.count }
     var testDescription: String { items.first?.canonicalText ?? "?" }
-    func text(_ index: Int) throws -> String { try #require(self[index].stringValue) }
+
+    // What stands where it should; else the test fails and says what does not.
+    func text(_ index: Int) throws -> String { try require(self[index].stringValue, index, "a text") }
+    func number(_ index: Int) throws -> Double { try require(self[index].numberValue, index, "a number") }
+    func whole(_ index: Int) throws -> Int { try require(PublishedCase.whole(self[index]), index, "a small whole number") }
+    func isTrue(_ index: Int) throws -> Bool { try require(self[index].boolValue, index, "true or false") }
+    func list(_ index: Int) throws -> [JSONValue] { try require(self[index].arrayValue, index, "a list") }
+
+    private func require<T>(_ value: T?, _ index: Int, _ what: String) throws -> T {
+        try #require(
+            value,
+            "a case of \(section) has \(what) at place \(index), and this one does not: \(JSONValue.array(items).canonicalText)"
+        )
+    }
+
+    static func whole(_ value: JSONValue?) -> Int? {
+        value?.integerValue.map(Int.init).flatMap { (-1_000...1_000).contains($0) ? $0 : nil }
+    }
 
     /// Parts of `run` that pages, callbacks, other flags and their QA mode decide.
     static let keysOutside: Set<String> = [
@@ -117,8 +144,9 @@ struct PublishedCase: Sendable, CustomTestStringConvertible {
         return keys.sorted().first { PublishedCase.keysOutside.contains($0) }
     }
 
-    static func ranges(_ json: JSONValue) -> [BucketRanges.Range] {
-        (json.arrayValue ?? []).map { BucketRanges.Range($0[0]?.numberValue ?? 0, $0[1]?.numberValue ?? 0) }
+    /// A range that is none is empty, and no number falls to it.
+    static func ranges(_ items: [JSONValue]) -> [BucketRanges.Range] {
+        items.map { BucketRanges.Range($0[0]?.numberValue ?? .nan, $0[1]?.numberValue ?? .nan) }
     }
 
     static func isIn(_ namespace: JSONValue, _ value: String) -> Bool {
@@ -127,10 +155,11 @@ struct PublishedCase: Sendable, CustomTestStringConvertible {
             upper: namespace[2]?.numberValue ?? 0)
     }
 
+    /// As the SDKs spell an attribute before they hash it; what is not true in JavaScript is no unit.
     static func spelled(_ value: JSONValue?) -> String {
         switch value {
         case .string(let text)?: text
-        case .null?, nil: ""
+        case .null?, nil, .bool(false)?, .integer(0)?: ""
         case let other?: other.canonicalText
         }
     }
@@ -152,8 +181,9 @@ struct PublishedCase: Sendable, CustomTestStringConvertible {
             for filter in filters {
                 let version = Int(filter["hashVersion"]?.integerValue ?? 2)
                 let seed = filter["seed"]?.stringValue ?? ""
-                guard let number = PublicHash.hash(version: version, seed: seed, value: unit(filter["attribute"])),
-                    BucketRanges.choose(number, ranges(filter["ranges"] ?? [])) != nil
+                let filtered = unit(filter["attribute"])
+                guard !filtered.isEmpty, let number = PublicHash.hash(version: version, seed: seed, value: filtered),
+                    BucketRanges.choose(number, ranges(filter["ranges"]?.arrayValue ?? [])) != nil
                 else { return nil }
             }
         } else if let namespace = experiment["namespace"], !isIn(namespace, value) {
@@ -167,7 +197,7 @@ struct PublishedCase: Sendable, CustomTestStringConvertible {
         var parts = BucketRanges.make(
             count: count, coverage: experiment["coverage"]?.numberValue,
             weights: experiment["weights"]?.arrayValue?.compactMap(\.numberValue))
-        if let given = experiment["ranges"] { parts = ranges(given) }
+        if let given = experiment["ranges"]?.arrayValue { parts = ranges(given) }
         let version = Int(experiment["hashVersion"]?.integerValue ?? 1)
         guard let number = PublicHash.hash(version: version, seed: experiment["seed"]?.stringValue ?? key, value: value),
             let variation = BucketRanges.choose(number, parts)
@@ -246,7 +276,13 @@ enum PublishedCases {
     }()
 
     static func section(_ name: String) -> [PublishedCase] {
-        (document[name]?.arrayValue ?? []).map { PublishedCase(section: name, items: $0.arrayValue ?? []) }
+        (document[name]?.arrayValue ?? []).map { PublishedCase(section: name, items: $0.arrayValue ?? [$0]) }
+    }
+
+    /// The names of all sections, but for what only describes the file.
+    static func sections() throws -> Set<String> {
+        let members = try #require(document.objectValue, "\(path) cannot be read as an object of JSON")
+        return Set(members.filter { $0.value.stringValue == nil }.keys)
     }
 
     private static func variable(_ name: String) -> String? {

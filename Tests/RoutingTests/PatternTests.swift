@@ -81,7 +81,7 @@ struct ConditionTests {
         #expect(Condition(["level": 3]).matches(attributes: ["level": "3"]))
         #expect(!Condition(["level": 3]).matches(attributes: [:]))
         #expect(Condition(["beta": true]).matches(attributes: ["beta": "true"]))
-        #expect(!Condition(["beta": true]).matches(attributes: ["beta": "false"]))
+        #expect(!Condition(["beta": true]).matches(attributes: ["beta": AttributeSource.value("false")]))
         #expect(Condition(["age": ["$gte": 18]]).matches(attributes: ["age": "21"]))
         #expect(!Condition(["age": ["$gte": 18]]).matches(attributes: ["age": "young"]))
         #expect(Condition(["list.1": "b"]).matches(attributes: ["list": ["a", "b"]]))

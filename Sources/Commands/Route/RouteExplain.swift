@@ -1,6 +1,7 @@
 import Arguments
 import Faults
 import JSON
+import Routing
 
 /// `openclaw route explain NAME --unit U`
 enum RouteExplain {
@@ -26,7 +27,7 @@ enum RouteExplain {
         Output(invocation).show(answer) { style in text(answer, style) }
     }
 
-    /// As texts: a condition reads `8` and "8" alike, as it does from a header.
+    /// As the gateway reads a header: true and false are booleans, all else is a text, of which a condition reads `8` as a number.
     static func attributes(_ words: [String]) throws(Fault) -> [String: JSONValue] {
         var attributes: [String: JSONValue] = [:]
         for word in words {
@@ -35,7 +36,7 @@ enum RouteExplain {
                 throw Fault(
                     .usage, what: "'\(word)' is not an attribute.", why: "One is NAME=VALUE.", fix: "Write --attribute country=DE.")
             }
-            attributes[String(parts[0])] = .string(String(parts[1]))
+            attributes[String(parts[0])] = AttributeSource.value(String(parts[1]))
         }
         return attributes
     }

@@ -48,6 +48,13 @@ public struct RouteExperiment: Equatable, Sendable, Codable {
     }
 }
 
+extension RouteExperiment {
+    /// Whether its choices look at what a unit earned earlier.
+    public var looksBack: Bool {
+        scorer?.features.contains { if case .history = $0.kind { true } else { false } } == true
+    }
+}
+
 extension RouteExperiment.Hashing: Codable {
     private enum Key: String, CodingKey { case version, seed }
 
@@ -111,6 +118,17 @@ public enum AttributeSource: Hashable, Sendable {
         case "token" where FieldName.isPointer(name): self = .token(pointer: name)
         case "token" where FieldName.isToken(name): self = .token(pointer: "/" + name.replacing("~", with: "~0"))
         default: return nil
+        }
+    }
+
+    /// What the text of a header, a cookie or a command line says. They have nothing but texts, so the words true and false are
+    /// the booleans there: `{"beta": true}` holds for `X-Beta: true`. Everything else stays a text, which conditions read as a
+    /// number where they compare it with one.
+    public static func value(_ text: String) -> JSONValue {
+        switch text {
+        case "true": .bool(true)
+        case "false": .bool(false)
+        default: .string(text)
         }
     }
 

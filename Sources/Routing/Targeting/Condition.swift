@@ -68,10 +68,18 @@ indirect enum Clause: Sendable {
     private static func value(at path: [String], in attributes: JSONValue) -> JSONValue {
         var value = attributes
         for part in path {
-            guard let inner = value[part] ?? Int(part).flatMap({ value[$0] }) else { return .null }
+            guard let inner = value[part] ?? item(part, of: value) else { return .null }
             value = inner
         }
         return value
+    }
+
+    /// A list's element by its number as it is usually written, or how many it has.
+    private static func item(_ part: String, of value: JSONValue) -> JSONValue? {
+        guard case .array(let items) = value else { return nil }
+        if part == "length" { return .integer(Int64(items.count)) }
+        guard let index = Int(part), items.indices.contains(index), String(index) == part else { return nil }
+        return items[index]
     }
 
     func collect(_ names: inout Set<String>) {
@@ -103,7 +111,7 @@ indirect enum Check: Sendable {
     case not(Check)
     /// Equal across types; texts in any case when `folded`.
     case like(JSONValue, folded: Bool)
-    case same(JSONValue)
+    case identical(JSONValue)
     case order(JSONValue, Relation)
     case version(VersionText, Relation)
     case exists(Bool)
@@ -122,10 +130,9 @@ indirect enum Check: Sendable {
         switch self {
         case .every(let checks): checks.allSatisfy { $0.holds(for: value, groups) }
         case .not(let check): !check.holds(for: value, groups)
-        case .like(let wanted, let folded):
-            folded
-                ? LooseValue.equals(LooseValue.folded(value), LooseValue.folded(wanted)) : LooseValue.equals(value, wanted)
-        case .same(let wanted): LooseValue.isSame(value, wanted)
+        case .like(.string(let wanted), folded: true): LooseValue.text(value).lowercased() == wanted.lowercased()
+        case .like(let wanted, _): LooseValue.equals(value, wanted)
+        case .identical(let wanted): LooseValue.isIdentical(value, wanted)
         case .order(let other, let relation): relation.holds(LooseValue.order(value, other))
         case .version(let other, let relation): relation.holds(VersionText(value).order(to: other))
         case .exists(let wanted): (value != .null) == wanted
@@ -137,10 +144,12 @@ indirect enum Check: Sendable {
             } else {
                 false
             }
-        case .element(let check): value.arrayValue?.contains { check.holds(for: $0, groups) } == true
-        case .elementMatches(let clause): value.arrayValue?.contains { clause.holds(for: $0, groups) } == true
+        // An element that is null, false, 0 or "" matches nothing, whatever is asked.
+        case .element(let check): value.arrayValue?.contains { LooseValue.isTrue($0) && check.holds(for: $0, groups) } == true
+        case .elementMatches(let clause):
+            value.arrayValue?.contains { LooseValue.isTrue($0) && clause.holds(for: $0, groups) } == true
         case .size(let check): value.arrayValue.map { check.holds(for: .integer(Int64($0.count)), groups) } == true
-        case .pattern(let pattern): LooseValue.text(value).map(pattern.matches) == true
+        case .pattern(let pattern): pattern.matches(LooseValue.text(value))
         case .type(let name): LooseValue.type(of: value) == name
         case .never: false
         }
@@ -154,6 +163,6 @@ indirect enum Check: Sendable {
 
     private static func isListed(_ value: JSONValue, _ list: [JSONValue], folded: Bool) -> Bool {
         let value = folded ? LooseValue.folded(value) : value
-        return list.contains { LooseValue.isSame(value, folded ? LooseValue.folded($0) : $0) }
+        return list.contains { LooseValue.isIdentical(value, folded ? LooseValue.folded($0) : $0) }
     }
 }

@@ -14,10 +14,10 @@ struct ConditionReader {
         // The order of a dictionary may not reach a complaint.
         for (key, value) in members.sorted(by: { $0.key < $1.key }) {
             switch key {
-            case "$and": clauses.append(.every(list(of: key, value)))
-            case "$or": clauses.append(.any(list(of: key, value)))
-            case "$nor": clauses.append(.not(.any(list(of: key, value))))
-            case "$not": clauses.append(.not(clause(value)))
+            case "$and": clauses.append(list(of: key, value).map(Clause.every) ?? .never)
+            case "$or": clauses.append(list(of: key, value).map(Clause.any) ?? .never)
+            case "$nor": clauses.append(list(of: key, value).map { .not(.any($0)) } ?? .never)
+            case "$not": clauses.append(value.objectValue == nil ? clause(value) : .not(clause(value)))
             default:
                 let path = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
                 clauses.append(.attribute(path: path, check(value)))
@@ -26,8 +26,8 @@ struct ConditionReader {
         return clauses.count == 1 ? clauses[0] : .every(clauses)
     }
 
-    private mutating func list(of key: String, _ value: JSONValue) -> [Clause] {
-        guard let items = value.arrayValue else { return refuse("\(key) takes a list of conditions", [Clause.never]) }
+    private mutating func list(of key: String, _ value: JSONValue) -> [Clause]? {
+        guard let items = value.arrayValue else { return refuse("\(key) takes a list of conditions", nil) }
         return items.map { clause($0) }
     }
 
@@ -48,8 +48,8 @@ struct ConditionReader {
 
     private mutating func check(_ name: String, _ value: JSONValue) -> Check {
         switch name {
-        case "$eq": return .same(value)
-        case "$ne": return .not(.same(value))
+        case "$eq": return .identical(value)
+        case "$ne": return .not(.identical(value))
         case "$lt": return .order(value, .less)
         case "$lte": return .order(value, .lessOrEqual)
         case "$gt": return .order(value, .greater)
@@ -60,7 +60,7 @@ struct ConditionReader {
         case "$vlte": return .version(VersionText(value), .lessOrEqual)
         case "$vgt": return .version(VersionText(value), .greater)
         case "$vgte": return .version(VersionText(value), .greaterOrEqual)
-        case "$exists": return .exists(!LooseValue.isFalse(value))
+        case "$exists": return .exists(LooseValue.isTrue(value))
         case "$not": return .not(check(value))
         case "$size": return .size(check(value))
         case "$type": return .type(value.stringValue ?? "")
@@ -80,12 +80,12 @@ struct ConditionReader {
             guard let items = value.arrayValue else { return refuse("\(name) takes a list", .never) }
             return .has(items.map { check($0, folded: name == "$alli") })
         case "$inGroup", "$notInGroup":
-            let within = Check.withinGroup(value.stringValue ?? "")
+            let within = Check.withinGroup(LooseValue.text(value))
             return name == "$notInGroup" ? .not(within) : within
         case "$elemMatch":
             return ConditionReader.operators(value) == nil ? .elementMatches(clause(value)) : .element(check(value))
         case "$regex", "$regexi":
-            let text = value.stringValue ?? ""
+            guard let text = value.stringValue else { return refuse("\(name) takes a text", .never) }
             guard let pattern = Pattern(text, folded: name == "$regexi") else {
                 return refuse(
                     "'\(text)' is not a pattern that can be searched for (no backreferences, no lookbehind, at most \(Pattern.textMax) bytes)",
