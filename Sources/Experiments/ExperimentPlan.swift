@@ -29,6 +29,8 @@ public struct ExperimentExpectation: Sendable, Equatable, Codable {
     public var deviation: Double
     /// For each variant.
     public var unitsPerVariant: Double
+    /// For each variant, if it were looked at once, at the end: what peeking at any time costs is the difference.
+    public var unitsPerVariantLookedOnce: Double?
     /// New units a day that the experiment would take; nil without recent traffic.
     public var unitsPerDay: Double?
     public var milliseconds: Int64?
@@ -38,6 +40,7 @@ public struct ExperimentExpectation: Sendable, Equatable, Codable {
     public var json: JSONValue {
         [
             "baseline": .number(baseline), "deviation": .number(deviation), "units_per_variant": .number(unitsPerVariant),
+            "units_per_variant_looked_once": unitsPerVariantLookedOnce.map(JSONValue.number) ?? .null,
             "units_per_day": unitsPerDay.map(JSONValue.number) ?? .null,
             "expected_seconds": milliseconds.map { .number(Double($0) / 1_000) } ?? .null,
             "smallest_effect": smallestEffect.map(JSONValue.number) ?? .null,

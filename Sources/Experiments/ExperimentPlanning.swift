@@ -10,10 +10,13 @@ import YAML
 extension ExperimentService {
     /// How far back a plan looks at the route's traffic.
     static let planSpan = Duration.seconds(24 * 3_600)
+    /// How many of the newest exposures and events count. Applying looks less far back: the first user waits for it.
+    static let planReach: Int64 = 1 << 20
+    static let applyReach: Int64 = 1 << 16
 
-    /// Checks an experiment against what is there. `looksBack`: also counts how long it would take, and refuses what would not
-    /// finish.
-    func makePlan(_ spec: ExperimentSpec, file: String, looksBack: Bool) async throws(Fault) -> ExperimentPlan {
+    /// Checks an experiment against what is there, counts how long it would take, and refuses what can never finish. `newest`: how
+    /// far back it looks.
+    func makePlan(_ spec: ExperimentSpec, file: String, newest: Int64) async throws(Fault) -> ExperimentPlan {
         guard let route = await routes.route(spec.route) else {
             let known = await routes.routes().map(\.name)
             throw Fault(
@@ -24,11 +27,19 @@ extension ExperimentService {
         for variant in spec.variants { try await check(variant, of: spec, file: file) }
         var plan = ExperimentPlan(spec: spec, unit: spec.unit ?? route.unit, cursor: await outcomes.cursor())
         plan.notes = notes(on: plan)
-        guard looksBack else { return plan }
-        let traffic = try await outcomes.traffic(of: route.id, span: Self.planSpan, now: .now())
-        plan.expectation = ExperimentExpectation(spec, seeing: traffic)
-        if plan.expectation == nil { plan.notes.append(nothingKnown(of: spec, traffic)) }
-        try refuseEndless(plan)
+        if let metric = spec.metrics.all.first(where: { $0.covariate != nil }), plan.unit != route.unit {
+            throw Fault(
+                .badConfiguration, what: "Metric \(metric.name) of \(spec.name) has a covariate that nobody has.",
+                why:
+                    "Pasts are known by the units of route \(spec.route) (\(route.unit.text)), and this experiment's units are others (\(plan.unit.text)).",
+                fix: "Leave out `unit:`, or `covariate:`.")
+        }
+        let traffic = try await outcomes.traffic(of: route.id, span: Self.planSpan, now: .now(), newest: newest)
+        let seen = try await SeenMetric.read(
+            spec.metrics.primary, of: route.id, in: traffic, outcomes, span: Self.planSpan, newest: newest)
+        plan.expectation = seen.flatMap { ExperimentExpectation(spec, $0, seeing: traffic) }
+        if seen == nil { plan.notes.append(nothingKnown(of: spec, traffic)) }
+        if let seen { try refuseEndless(plan, seen, traffic) }
         return plan
     }
 
@@ -63,46 +74,62 @@ extension ExperimentService {
             : "nothing is known of \(metric.name) yet (\(metric.kind.rawValue)): how many units it takes cannot be told"
     }
 
-    private nonisolated func refuseEndless(_ plan: ExperimentPlan) throws(Fault) {
-        let limit = plan.spec.decision.maxDuration
-        guard let expectation = plan.expectation, let expected = expectation.milliseconds, expected > limit else { return }
-        let metric = plan.spec.metrics.primary
-        let smallest =
-            expectation.smallestEffect.map { "`minimum_effect: \(ExperimentPlan.text($0))` could be found in time, or " } ?? ""
+    /// Less traffic than this says nothing of how much there will be.
+    private static let rateMilliseconds: Int64 = 600_000
+    private static let rateUnits = 100.0
+
+    /// What can never finish is refused, with what would: a smaller question, more units, or more time.
+    private nonisolated func refuseEndless(_ plan: ExperimentPlan, _ seen: SeenMetric, _ traffic: RecentTraffic) throws(Fault) {
+        let (spec, metric) = (plan.spec, plan.spec.metrics.primary)
+        let effect = ExperimentPlan.text(metric.minimumEffect ?? 0)
+        guard let expectation = plan.expectation else {
+            guard metric.minimumEffect != nil, spec.variants.allSatisfy({ $0.basisPoints > 0 }) else { return }
+            throw Fault(
+                .conflict, what: "\(spec.name) can never finish.",
+                why:
+                    "An effect of \(effect) on \(metric.name), where one unit differs from the next by \(ExperimentPlan.text(seen.variancePerUnit.squareRoot())), takes more than 10^12 units.",
+                fix: "Ask for a larger minimum_effect: what would be worth knowing?")
+        }
+        let limit = spec.decision.maxDuration
+        guard traffic.milliseconds >= Self.rateMilliseconds, traffic.units >= Self.rateUnits,
+            let expected = expectation.milliseconds, expected > limit
+        else { return }
+        let smallest = expectation.smallestEffect.map { "ask for `minimum_effect: \(ExperimentPlan.text($0))`, " } ?? ""
+        let days = min(30.0 * 86_400_000, Double(expected) * 1.25)
+        let longer =
+            Double(expected) < days ? "run up to `max_duration: \(Quantity.text(.milliseconds(Int64(days))))`, " : ""
         throw Fault(
-            .conflict, what: "\(plan.spec.name) would not finish.",
+            .conflict, what: "\(spec.name) would not finish.",
             why:
-                "An effect of \(ExperimentPlan.text(metric.minimumEffect ?? 0)) on \(metric.name) takes about \(Int64(expectation.unitsPerVariant.rounded(.up))) units of each variant; at the \(Int64(expectation.unitsPerDay ?? 0)) units a day of the last 24 h that is \(Quantity.text(.milliseconds(expected))), and max_duration is \(Quantity.text(.milliseconds(limit))).",
-            fix: "\(smallest)take more units (coverage, fewer variants) or a longer max_duration.")
+                "An effect of \(effect) on \(metric.name) takes about \(Int64(expectation.unitsPerVariant.rounded(.up))) units of each variant; at the \(Int64(expectation.unitsPerDay ?? 0)) units a day that this experiment would get of the recent traffic that is \(Quantity.text(.milliseconds(expected))), and max_duration is \(Quantity.text(.milliseconds(limit))).",
+            fix: "Choose one: \(smallest)\(longer)take more units (coverage, namespace), or try fewer variants.")
     }
 }
 
 extension ExperimentExpectation {
-    /// Nil where the metric, or how it varies, is not known.
-    init?(_ spec: ExperimentSpec, seeing traffic: RecentTraffic) {
-        let metric = spec.metrics.primary
-        guard let effect = metric.minimumEffect, let seen = Self.summary(of: metric, traffic), seen.count >= 30 else { return nil }
-        let shares = spec.variants.map { Double($0.basisPoints) / 10_000 }.sorted()
+    /// Nil where no number of units is enough.
+    init?(_ spec: ExperimentSpec, _ seen: SeenMetric, seeing traffic: RecentTraffic) {
+        guard let effect = spec.metrics.primary.minimumEffect,
+            let least = spec.variants.dropFirst().map(\.basisPoints).min(), least > 0, spec.control.basisPoints > 0
+        else { return nil }
         // The smallest variant against control decides how long it takes.
-        guard let least = spec.variants.dropFirst().map(\.basisPoints).min(), least > 0, spec.control.basisPoints > 0 else {
-            return nil
-        }
         let (treated, control) = (Double(least) / 10_000, Double(spec.control.basisPoints) / 10_000)
-        let tests = Double(spec.variants.count - 1)
-        let variance = metric.kind == .binary ? max(seen.mean * (1 - seen.mean), 1e-4) : seen.variance
-        guard variance > 0, !shares.isEmpty else { return nil }
+        // Alpha as the verdict divides it.
+        let alpha = spec.decision.alpha * (spec.metrics.guardrails.isEmpty ? 1 : 0.8) / Double(spec.variants.count - 1)
+        let (variance, power) = (seen.variancePerUnit, spec.decision.power)
         func pairs(_ effect: Double) -> Double? {
             SampleSize.sequential(
-                effect: effect, variances: (variance, variance), share: treated / (treated + control),
-                alpha: spec.decision.alpha / tests, power: spec.decision.power)
+                effect: effect, variances: (variance, variance), share: treated / (treated + control), alpha: alpha, power: power)
         }
         guard let pair = pairs(effect) else { return nil }
         // Not every unit says something.
-        let answering = traffic.units > 0 ? min(1, Double(seen.count) / traffic.units) : 1
+        let answering = traffic.units > 0 ? min(1, seen.units / traffic.units) : 1
         let total = pair / (treated + control) / answering
-        baseline = seen.mean
+        baseline = seen.baseline
         deviation = variance.squareRoot()
         unitsPerVariant = total * min(treated, control)
+        let once = SampleSize.fixed(effect: effect, variances: (variance, variance), alpha: alpha, power: power)
+        unitsPerVariantLookedOnce = once / answering * (treated + control) * min(treated, control) / (2 * treated * control)
         guard traffic.milliseconds >= 60_000, traffic.units > 0 else { return }
         let part = Double(spec.targeting.ramp.last?.coverage ?? 10_000) / 10_000 * Self.namespaceShare(spec)
         let daily = traffic.units / Double(traffic.milliseconds) * 86_400_000 * part
@@ -120,7 +147,6 @@ extension ExperimentExpectation {
         spec.targeting.namespace.map { Double($0.upper - $0.lower) / 10_000 } ?? 1
     }
 
-    /// Rounded up to two digits.
     private static func smallest(from effect: Double, _ isEnough: (Double) -> Bool) -> Double? {
         var (low, high) = (effect / 64, effect)
         while !isEnough(high) {
@@ -131,17 +157,10 @@ extension ExperimentExpectation {
             let middle = (low + high) / 2
             if isEnough(middle) { high = middle } else { low = middle }
         }
-        return high
-    }
-
-    private static func summary(of metric: Metric, _ traffic: RecentTraffic) -> RecentTraffic.Summary? {
-        switch (metric.kind, AutomaticMetric(rawValue: metric.name)) {
-        case (.quantile, _), (.ratio, _): nil
-        case (_, .latency?): traffic.latency
-        case (_, .error?): traffic.errors
-        case (_, _?): nil  // what models use is told by nobody here
-        case (_, nil): traffic.feedback[metric.name]
-        }
+        // Up to three digits, so that what is advised is enough.
+        var scale = 1.0
+        while high * scale < 100 { scale *= 10 }
+        return (high * scale).rounded(.up) / scale
     }
 }
 

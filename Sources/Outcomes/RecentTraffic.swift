@@ -21,28 +21,42 @@ public struct RecentTraffic: Sendable, Equatable {
     public var latency = Summary(count: 0, mean: 0, variance: 0)
     public var errors = Summary(count: 0, mean: 0, variance: 0)
     public var feedback: [String: Summary] = [:]
+    /// The newest answers and what requests to models used, in no order, at most `newestMax` of each.
+    public var newest: [Exposure] = []
+    public var newestUsages: [Usage] = []
+    public static let newestMax = 1 << 14
     public init() {}
 }
 
 extension OutcomeStore {
     /// At most this many of the newest exposures are looked at.
-    static let recentSlotsMax: Int64 = 1 << 20
+    public static let recentSlotsMax: Int64 = 1 << 20
     static let recentFeedbackMax: Int64 = 1 << 20
 
-    /// What a route saw in the time before `now`, as far back as `span` or the newest million exposures reach.
-    public func traffic(of route: RouteID, span: Duration, now: Timestamp) async throws(Fault) -> RecentTraffic {
+    /// What a route saw in the time before `now`, as far back as `span` or the `newest` exposures (of all routes) reach.
+    public func traffic(
+        of route: RouteID, span: Duration, now: Timestamp, newest: Int64 = recentSlotsMax
+    ) async throws(Fault) -> RecentTraffic {
         guard !isClosed else { throw closedFault() }
         var (traffic, units) = (RecentTraffic(), DistinctUnits())
+        var usages: Int64 = 0
         var (latency, errors) = (Moments(), Moments())
         var first = now
         let since = Timestamp(milliseconds: now.milliseconds - span.milliseconds)
         let end = exposures.endSlot
-        var slot = exposures.start(ofNewest: Self.recentSlotsMax)
+        var slot = exposures.start(ofNewest: min(newest, Self.recentSlotsMax))
         while slot < end {
             slot = exposures.occupied(from: slot)
-            slot = try exposures.scan(from: slot, to: min(end, slot + Self.slotsPerWalk)) { _, record in
+            slot = try exposures.scan(from: slot, to: min(end, slot + Self.slotsPerWalk), withUsage: true) { _, record in
+                if record.isUsage {
+                    guard let usage = record.usage, usage.route == route, usage.at >= since else { return true }
+                    RecentTraffic.keep(usage, in: &traffic.newestUsages, after: usages)
+                    usages += 1
+                    return true
+                }
                 guard record.route == route, record.at >= since, let exposure = record.exposure else { return true }
                 first = min(first, exposure.at)
+                RecentTraffic.keep(exposure, in: &traffic.newest, after: traffic.requests)
                 traffic.requests += 1
                 units.insert(exposure.unit)
                 if exposure.kind == .success { latency.add(Double(exposure.latencyMicroseconds) / 1_000) }
@@ -53,8 +67,16 @@ extension OutcomeStore {
         }
         (traffic.units, traffic.milliseconds) = (units.count, max(0, now.milliseconds - first.milliseconds))
         (traffic.latency, traffic.errors) = (latency.summary, errors.summary)
-        traffic.feedback = try await feedback.summaries(of: route, since: since, after: feedbackSequence - Self.recentFeedbackMax)
+        traffic.feedback = try await feedback.summaries(
+            of: route, since: since, after: feedbackSequence - min(newest, Self.recentFeedbackMax))
         return traffic
+    }
+}
+
+extension RecentTraffic {
+    /// A ring of the newest.
+    fileprivate static func keep<T>(_ item: T, in ring: inout [T], after count: Int64) {
+        if ring.count < newestMax { ring.append(item) } else { ring[Int(count) % newestMax] = item }
     }
 }
 

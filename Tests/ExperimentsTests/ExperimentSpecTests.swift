@@ -54,6 +54,15 @@ struct ExperimentSpecTests {
         #expect(spec.targeting == ExperimentSpec.Targeting())
     }
 
+    @Test func `a covariate is what is known of units from before: no quantile has one, and no figure of models is one`() throws {
+        let text = changed("minimum_effect: 0.02, window: 24h", "minimum_effect: 0.02, window: 24h, covariate: latency_ms")
+        #expect(try Self.spec(text).metrics.primary.covariate == "latency_ms")
+        let quantile = changed("quantile: 0.95, max_increase", "quantile: 0.95, covariate: latency_ms, max_increase")
+        #expect(Self.fault(quantile)?.what.contains("a quantile has no covariate") == true)
+        let model = changed("name: cost_usd, type: mean", "name: cost_usd, type: mean, covariate: cost_usd")
+        #expect(Self.fault(model)?.what.contains("cost_usd cannot be a covariate") == true)
+    }
+
     @Test func `targeting, overrides, a ramp and a bandit's options are read`() throws {
         let text =
             changed(

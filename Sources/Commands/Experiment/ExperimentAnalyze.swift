@@ -107,8 +107,10 @@ enum ExperimentAnalyze {
     static func text(_ analysis: OfflineAnalysis, _ style: Style) -> String {
         var lines: [String] = []
         for (place, reading) in analysis.readings.enumerated() {
+            let reduction = reading.arms.compactMap(\.varianceReduction).max()
+            let less = reduction.map { ", \(Figures.significant($0 * 100, 0)) % less variance by it" } ?? ""
             lines.append(
-                style.strong("\(reading.metric.name)") + style.faint("  \(reading.metric.kind.rawValue), \(reading.method)"))
+                style.strong("\(reading.metric.name)") + style.faint("  \(reading.metric.kind.rawValue), \(reading.method)\(less)"))
             var heading = ["variant", "units", "mean", "difference", "interval", "relative", "p-value", "corrected", "best"]
             if analysis.question.isFixed { heading.append("looked at once") }
             var table = Table(heading, indent: 2)
@@ -132,7 +134,8 @@ enum ExperimentAnalyze {
         cells += [isSure ? style.good(p ?? "") : p ?? "", analysis.corrected[place][arm.arm].map(probability) ?? ""]
         cells.append(arm.probabilityBest.map { Figures.significant($0 * 100, 1) + " %" } ?? "")
         if let fixed = arm.fixed {
-            cells.append("p \(probability(fixed.pValue)) [\(figure(fixed.lower)), \(figure(fixed.upper))]  \(fixed.test)")
+            let ends = [fixed.lower, fixed.upper].map { $0.isFinite ? figure($0) : "..." }.joined(separator: ", ")
+            cells.append("p \(probability(fixed.pValue)) [\(ends)]  \(fixed.test)")
         }
         return cells
     }

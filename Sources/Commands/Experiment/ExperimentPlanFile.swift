@@ -60,6 +60,9 @@ enum ExperimentPlanFile {
             line += " of at most \(Figures.duration(.milliseconds(Int64(limit * 1_000))))"
         }
         var lines = [line]
+        if let once = expectation["units_per_variant_looked_once"]?.numberValue {
+            lines.append("           (looked at once, at the end: about \(Figures.count(Int64(once.rounded(.up)))))")
+        }
         if let smallest = expectation["smallest_effect"]?.numberValue {
             lines.append("  could    find an effect of \(Figures.significant(smallest, 4)) in that time")
         }

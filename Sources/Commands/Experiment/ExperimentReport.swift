@@ -29,7 +29,9 @@ enum ExperimentReport {
         if let last = lines[0].lastIndex(of: "\n") { lines[0] = String(lines[0][..<last]) }
         for metric in (report["evidence"]?["metrics"]?.arrayValue ?? []).dropFirst() { lines.append(table(of: metric, style)) }
         for metric in report["evidence"]?["metrics"]?.arrayValue ?? [] {
-            lines.append(style.faint("  \(metric["metric"]?.stringValue ?? ""): \(metric["method"]?.stringValue ?? "")"))
+            let reduction = (metric["variants"]?.arrayValue ?? []).compactMap { $0["variance_reduction"]?.numberValue }.max()
+            let less = reduction.map { "; \(Figures.significant($0 * 100, 0)) % less variance by it" } ?? ""
+            lines.append(style.faint("  \(metric["metric"]?.stringValue ?? ""): \(metric["method"]?.stringValue ?? "")\(less)"))
         }
         if let division = report["evidence"]?["division"]?.stringValue { lines.append(style.faint("  \(division)")) }
         lines.append(

@@ -155,6 +155,11 @@ enum ExperimentScreen {
 
     private static func remarks(_ status: JSONValue, _ style: Style) -> [String] {
         var remarks: [String] = []
+        let reduction = (primary(status)?["variants"]?.arrayValue ?? []).compactMap { $0["variance_reduction"]?.numberValue }.max()
+        if let reduction {
+            remarks.append(
+                "past     what was known of units before takes \(Figures.significant(reduction * 100, 0)) % off the variance")
+        }
         if let needed = status["verdict"]?["still_needed"]?.stringValue, !isDecided(status) { remarks.append("needs    \(needed)") }
         if !isDecided(status), let primary = primary(status), let best = likelyBest(primary),
             let chance = best["probability_best"]?.numberValue

@@ -16,12 +16,15 @@ extension MetricEvidence {
             reading.interval = comparison.interval(alpha: alpha)
             reading.relativeInterval = comparison.relativeInterval(alpha: alpha)
             reading.pValue = comparison.pValue
+            reading.varianceReduction = varianceReduction(of: arm)
             return reading
         }
         var reading = MetricReading(metric: metric, alpha: alpha, arms: shown, method: method(adaptive: adaptive))
         let known = shown.filter { $0.mean != nil }
         guard known.count > 1 else { return reading }
-        let beliefs = known.map { belief(of: $0) }
+        // One unit does not say by how much it might have been another: then nobody is likely anything.
+        let beliefs = known.compactMap { belief(of: $0) }
+        guard beliefs.count == known.count else { return reading }
         for (arm, answer) in zip(known, Belief.compare(beliefs, isUp: metric.direction == .up)) {
             reading.arms[arm.arm].probabilityBest = answer.best
             reading.arms[arm.arm].expectedLoss = answer.loss
@@ -75,6 +78,21 @@ extension MetricEvidence {
             control: pair.controlValues.distribution(designEffect: effect), alpha: alpha)
     }
 
+    /// Of the difference with control, by what was known before.
+    private func varianceReduction(of arm: Int) -> Double? {
+        guard metric.kind != .quantile, let adjustment = CovariateAdjustment.pooled([pairs[arm].treated, pairs[arm].control]) else {
+            return nil
+        }
+        func variance(_ adjustment: CovariateAdjustment?) -> Double {
+            [pairs[arm].treated, pairs[arm].control].reduce(0) { sum, units in
+                let moments = units.moments(adjusted: adjustment)
+                return sum + moments.variance(about: moments.figure)
+            }
+        }
+        let plain = variance(nil)
+        return plain > 0 && plain.isFinite ? 1 - variance(adjustment) / plain : nil
+    }
+
     private var hasCovariates: Bool { pairs.contains { CovariateAdjustment.pooled([$0.treated, $0.control]) != nil } }
 
     /// The variant's own figure, as people count it.
@@ -98,7 +116,7 @@ extension MetricEvidence {
     }
 
     /// About what the comparison with control says: adjusted and weighted as that is.
-    private func belief(of reading: ArmReading) -> Belief {
+    private func belief(of reading: ArmReading) -> Belief? {
         let arm = reading.arm
         let pair = arm == control ? pairs[pairs.indices.first { $0 != control } ?? control] : pairs[arm]
         let isTreated = arm != control
@@ -111,10 +129,13 @@ extension MetricEvidence {
             let adjustment = CovariateAdjustment.pooled([pair.treated, pair.control])
             let moments = (isTreated ? pair.treated : pair.control).moments(adjusted: adjustment)
             let variance = moments.variance(about: moments.figure)
-            return .normal(mean: mean, deviation: variance.isFinite ? variance.squareRoot() : 0)
+            guard moments.effective > 1.5, variance.isFinite else { return nil }
+            return .normal(mean: mean, deviation: variance.squareRoot())
         case .quantile:
             let values = isTreated ? pair.treatedValues : pair.controlValues
-            let spread = values.distribution(designEffect: pair.designEffect()).standardError(of: metric.quantile ?? 0.5)
+            let distribution = values.distribution(designEffect: pair.designEffect())
+            let spread = distribution.standardError(of: metric.quantile ?? 0.5)
+            guard distribution.effective > 1.5 else { return nil }
             return .normal(mean: mean, deviation: spread)
         }
     }

@@ -15,6 +15,8 @@ public struct ArmReading: Equatable, Sendable, Codable {
     public var interval: OpenInterval?
     public var relativeInterval: OpenInterval?
     public var pValue: Double?
+    /// By what part of itself what was known before makes the variance of the difference smaller (CUPED); nil without.
+    public var varianceReduction: Double?
     public var probabilityBest: Double?
     public var expectedLoss: Double?
     public var fixed: FixedHorizon?
@@ -45,7 +47,8 @@ public struct MetricReading: Equatable, Sendable, Codable {
                 "units": .integer(Int64(arm.units)), "observations": .integer(Int64(arm.observations)), "mean": number(arm.mean),
                 "difference": number(arm.difference), "relative_difference": number(arm.relativeDifference),
                 "interval": interval(arm.interval), "relative_interval": interval(arm.relativeInterval),
-                "p_value": number(arm.pValue), "probability_best": number(arm.probabilityBest),
+                "p_value": number(arm.pValue), "variance_reduction": number(arm.varianceReduction),
+                "probability_best": number(arm.probabilityBest),
                 "expected_loss": number(arm.expectedLoss),
             ]
             if let fixed = arm.fixed {

@@ -70,7 +70,11 @@ extension Metric {
         if let node = file["direction"] { direction = try node.word("a direction") }
         if let node = file["grain"] { grain = try node.word("what an observation belongs to") }
         if let node = file["window"] { window = try node.milliseconds(in: 1_000...Self.windowMax) }
-        if let node = file["covariate"] { covariate = try Self.name(node) }
+        if let node = file["covariate"] {
+            let name = try Self.name(node)
+            try Covariate.check(name, of: self, at: node)
+            covariate = name
+        }
         try readEffect(file)
         try readQuantile(file)
         try readDenominator(file)

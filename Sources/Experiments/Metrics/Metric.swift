@@ -32,7 +32,7 @@ public struct Metric: Hashable, Sendable, Codable {
     public var denominator: String?
     /// Feedback that comes later than this after its exposure does not count, in milliseconds.
     public var window: Int64
-    /// The same metric before the experiment began, for CUPED: where it comes from.
+    /// A metric of which each unit's value from before the experiment is known, for CUPED: often the same one. See `Covariate`.
     public var covariate: String?
 
     public init(

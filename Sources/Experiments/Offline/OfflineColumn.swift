@@ -110,12 +110,16 @@ struct OfflineColumn {
             reading.interval = comparison.interval(alpha: question.alpha)
             reading.relativeInterval = comparison.relativeInterval(alpha: question.alpha)
             reading.pValue = comparison.pValue
+            reading.varianceReduction = varianceReduction(of: arm)
             if question.isFixed { reading.fixed = fixed(of: arm, comparison) }
             return reading
         }
         var reading = MetricReading(metric: metric, alpha: question.alpha, arms: arms, method: method)
         let known = arms.filter { $0.mean != nil }
-        for (arm, answer) in zip(known, Belief.compare(known.map(belief), isUp: column.direction == .up)) where known.count > 1 {
+        // One unit does not say by how much it might have been another: then nobody is likely anything.
+        let beliefs = known.compactMap(belief)
+        guard beliefs.count == known.count, known.count > 1 else { return (reading, wealths) }
+        for (arm, answer) in zip(known, Belief.compare(beliefs, isUp: column.direction == .up)) {
             reading.arms[arm.arm].probabilityBest = answer.best
             reading.arms[arm.arm].expectedLoss = answer.loss
         }
@@ -200,13 +204,24 @@ struct OfflineColumn {
         return (moments.figure, error, count)
     }
 
-    private func belief(_ reading: ArmReading) -> Belief {
+    /// Of the difference with control, by what was known before.
+    private func varianceReduction(of arm: Int) -> Double? {
+        guard theta != nil else { return nil }
+        let (own, other) = (raw(arm), raw(0))
+        let plain = own.variance(about: own.figure) + other.variance(about: other.figure)
+        let (adjusted, adjustedOther) = (moments(arm), moments(0))
+        let rest = adjusted.variance(about: adjusted.figure) + adjustedOther.variance(about: adjustedOther.figure)
+        return plain > 0 && plain.isFinite ? 1 - rest / plain : nil
+    }
+
+    private func belief(_ reading: ArmReading) -> Belief? {
         if isZeroOne { return Belief.ofRate(hits: hits(reading.arm), of: Double(units[reading.arm].count)) }
         let error =
             column.kind == .quantile
             ? distribution(reading.arm).standardError(of: column.quantile) : spread(reading.arm).error.squareRoot()
         let mean = column.kind == .quantile ? reading.mean ?? 0 : spread(reading.arm).figure
-        return .normal(mean: mean, deviation: error.isFinite ? error : 0)
+        guard error.isFinite, units[reading.arm].count > 1 else { return nil }
+        return .normal(mean: mean, deviation: error)
     }
 
     private var method: String {
