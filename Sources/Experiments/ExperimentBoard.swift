@@ -17,6 +17,10 @@ struct ExperimentBoard: Sendable {
     private let automatic: [(metric: AutomaticMetric, name: String)]
     private let features: [ScorerFeature]
     private var hasRewardsToPublish = true
+    /// What units were worth before the experiment, by covariate. Not written down: it does not change.
+    var pasts: [String: PastValues] = [:]
+    /// Rows of the history that the gateway has not been given.
+    private var rowsToPublish: Set<Int> = []
 
     /// What is written down.
     private struct State: Sendable, Codable {
@@ -27,6 +31,8 @@ struct ExperimentBoard: Sendable {
         var firstExposure: Timestamp?
         /// What contextual choices looked at whose outcomes may still come.
         var contexts = ContextMemory()
+        /// What units earned, where choices look back.
+        var history: UnitHistory?
     }
 
     private struct Bearing: Sendable {
@@ -51,7 +57,8 @@ struct ExperimentBoard: Sendable {
                 analysis: ExperimentAnalysis(
                     metrics: spec.metrics, arms: spec.variants.map(\.name), control: 0, allocation: spec.allocation,
                     decision: spec.decision, shares: spec.variants.map(\.basisPoints)), bandit: bandit,
-                tallies: Array(repeating: .init(), count: spec.variants.count), cursor: plan.cursor, firstExposure: nil))
+                tallies: Array(repeating: .init(), count: spec.variants.count), cursor: plan.cursor, firstExposure: nil,
+                history: spec.features.contains { $0.from == "history" } ? UnitHistory(arms: spec.variants.count) : nil))
     }
 
     /// As it was written down.
@@ -109,7 +116,9 @@ struct ExperimentBoard: Sendable {
         if state.firstExposure == nil { state.firstExposure = exposure.at }
         state.tallies[arm].requests += 1
         if exposure.kind.isError { state.tallies[arm].errors += 1 }
-        state.analysis.expose(unit: exposure.unit, arm: arm, propensity: Int(exposure.propensity))
+        state.analysis.expose(
+            unit: exposure.unit, arm: arm, propensity: Int(exposure.propensity),
+            covariates: pasts.isEmpty ? [:] : pasts.compactMapValues { $0[exposure.unit] })
         for (metric, name) in automatic {
             guard let value = metric.value(of: exposure) else { continue }
             take(
@@ -156,7 +165,9 @@ struct ExperimentBoard: Sendable {
             }
             guard one.isPrimary, !one.isDenominator else { continue }
             state.tallies[arm].outcomes += Int64(sign)
-            learn(plan.spec.metrics.primary.reward(value), arm: arm, of: request, at: at, sign: sign)
+            let reward = plan.spec.metrics.primary.reward(value)
+            if let row = state.history?.add(unit: unit, arm: arm, reward: reward, sign: sign) { rowsToPublish.insert(row) }
+            learn(reward, arm: arm, of: request, at: at, sign: sign)
         }
     }
 
@@ -184,6 +195,13 @@ struct ExperimentBoard: Sendable {
         // Until it knows enough, everybody has the file's shares.
         guard hasRewardsToPublish, let scorer = bandit.scorer(features: features, at: now.milliseconds) else { return nil }
         return (plan.spec.variants.map(\.basisPoints), JSONValue(encoding: scorer), true)
+    }
+
+    /// What the gateway should know of units by now and does not; `all` after a restart. Nil where there is nothing.
+    mutating func historyToPublish(all: Bool = false) -> (rows: [UnitHistory.Row], means: [Float])? {
+        guard let history = state.history, all || !rowsToPublish.isEmpty else { return nil }
+        defer { rowsToPublish = [] }
+        return (all ? history.allRows : history.rows(rowsToPublish.sorted()), history.means)
     }
 
     mutating func wasPublished() { hasRewardsToPublish = false }

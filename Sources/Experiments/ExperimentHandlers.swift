@@ -24,6 +24,10 @@ public struct ExperimentHandlers: Sendable {
     public var keep: @Sendable (_ experiment: String, [UInt8]) async throws(Fault) -> String
     /// Evidence that was written down, when it is there and unaltered.
     public var kept: @Sendable (_ experiment: String, _ digest: String) async -> [UInt8]?
+    /// What units were worth in a metric before an experiment began, on a route up to a cursor.
+    public var pasts: @Sendable (RouteID, String, OutcomeStore.Cursor) async throws(Fault) -> PastValues
+    /// Gives the gateway what units earned, for choices that look back; rows take the place of those that were there.
+    public var remember: @Sendable (ExperimentSpec, [UnitHistory.Row], _ means: [Float]) async -> Void
     public var now: @Sendable () -> Timestamp
     /// Returns at the moment, or early when its task is cancelled.
     public var sleep: @Sendable (Timestamp) async -> Void
@@ -37,10 +41,15 @@ public struct ExperimentHandlers: Sendable {
             ), waitForNews: @escaping @Sendable (OutcomeStore.Cursor, Duration) async -> Void,
         keep: @escaping @Sendable (String, [UInt8]) async throws(Fault) -> String,
         kept: @escaping @Sendable (String, String) async -> [UInt8]?, now: @escaping @Sendable () -> Timestamp,
-        sleep: @escaping @Sendable (Timestamp) async -> Void, boundaries: Boundaries
+        sleep: @escaping @Sendable (Timestamp) async -> Void, boundaries: Boundaries,
+        pasts:
+            @escaping @Sendable (RouteID, String, OutcomeStore.Cursor) async throws(Fault) -> PastValues = { _, _, _ in
+                PastValues([:])
+            }, remember: @escaping @Sendable (ExperimentSpec, [UnitHistory.Row], [Float]) async -> Void = { _, _, _ in }
     ) {
         (self.perform, self.observations, self.waitForNews) = (perform, observations, waitForNews)
         (self.keep, self.kept, self.now, self.sleep, self.boundaries) = (keep, kept, now, sleep, boundaries)
+        (self.pasts, self.remember) = (pasts, remember)
     }
 }
 

@@ -57,7 +57,7 @@ public actor ExperimentService {
 
     /// Reads one `experiment:` and checks it against registry, routes and traffic. Changes nothing. See `ExperimentPlan.json`.
     public func plan(_ node: YAMLNode) async throws(Fault) -> JSONValue {
-        try await makePlan(try ExperimentSpec(node), file: node.file, looksBack: true).json
+        try await makePlan(try ExperimentSpec(node), file: node.file, newest: Self.planReach).json
     }
 
     /// Plans, records and starts it. Returns with its status as soon as that is recorded. An experiment that runs with the same
@@ -72,7 +72,7 @@ public actor ExperimentService {
             return try await status(spec.name)
         }
         try await refuseTooMany()
-        let plan = try await makePlan(spec, file: node.file, looksBack: false)
+        let plan = try await makePlan(spec, file: node.file, newest: Self.applyReach)
         let conductor = conductors[spec.name] ?? conductor(spec.name, Chronicle())
         conductors[spec.name] = conductor
         try await conductor.apply(plan, by: by)
@@ -172,7 +172,7 @@ public actor ExperimentService {
 
     private func handlers() -> ExperimentHandlers {
         let performer = ExperimentPerformer(registry: registry, routes: routes, release: release)
-        let (outcomes, folder) = (outcomes, folder)
+        let (outcomes, folder, routes) = (outcomes, folder, routes)
         return ExperimentHandlers(
             perform: { (call) throws(Fault) in try await performer.perform(call) },
             observations: { (route, cursor) throws(Fault) in
@@ -180,6 +180,9 @@ public actor ExperimentService {
             }, waitForNews: { await outcomes.waitForNews(after: $0, deadline: $1) },
             keep: { (name, bytes) throws(Fault) in try await folder.keep(name, bytes) }, kept: { await folder.kept($0, $1) },
             now: { Timestamp.now() },
-            sleep: { at in try? await Task.sleep(for: max(.zero, at - Timestamp.now())) }, boundaries: settings.boundaries)
+            sleep: { at in try? await Task.sleep(for: max(.zero, at - Timestamp.now())) }, boundaries: settings.boundaries,
+            pasts: { (route, metric, cursor) throws(Fault) in
+                try await Covariate.read(metric, of: route, upTo: cursor, outcomes, routes)
+            }, remember: { await routes.remember($1, means: $2, of: $0.name, on: $0.route) })
     }
 }

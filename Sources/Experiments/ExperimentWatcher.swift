@@ -1,6 +1,7 @@
 import Conducting
 import Faults
 import JSON
+import Outcomes
 import Telemetry
 
 /// Looks at what the users of one experiment did, and tells its conductor what has consequences: verdicts, and the shares that
@@ -53,13 +54,18 @@ actor ExperimentWatcher {
         guard let machine = await conductor.machine, machine.attempt == watch.attempt, let layer = machine.layer else { return }
         let plan = machine.plan
         (board, look, posted) = (nil, nil, nil)
-        board = await recall(plan, layer, machine.mark)
+        var recalled = await recall(plan, layer, machine.mark)
+        guard let pasts = await pasts(plan, layer, conductor) else { return }
+        recalled.pasts = pasts
+        board = recalled
+        await remember(plan, all: true)
         var pacing = Pacing(nextLook: handlers.now(), nextShares: handlers.now())
         while !Task.isCancelled, await !conductor.isStopped, let cursor = board?.cursor {
             do {
                 let (observations, next) = try await handlers.observations(layer.route, cursor)
                 guard !Task.isCancelled, await !conductor.isStopped else { return }
                 board?.fold(observations, upTo: next, at: handlers.now())
+                await remember(plan)
                 if !observations.isEmpty { (pacing.hasNews, pacing.hasRewards) = (true, true) }
                 // A restart folds again what it had seen; while there is more to read nothing is said.
                 if observations.count == ExperimentHandlers.observationsMax { continue }
@@ -70,6 +76,32 @@ actor ExperimentWatcher {
                 await handlers.sleep(handlers.now() + .seconds(1))
             }
         }
+    }
+
+    /// What units were worth before the experiment: read once, and tried again until it can be. Nil when it was stopped.
+    private func pasts(
+        _ plan: ExperimentPlan, _ layer: ExperimentLayer, _ conductor: Conductor
+    ) async -> [String: PastValues]? {
+        var pasts: [String: PastValues] = [:]
+        for name in Set(plan.spec.metrics.all.compactMap(\.covariate)).sorted() {
+            while pasts[name] == nil {
+                guard !Task.isCancelled, await !conductor.isStopped else { return nil }
+                do throws(Fault) {
+                    pasts[name] = try await handlers.pasts(layer.route, name, plan.cursor)
+                } catch {
+                    log.error(
+                        "cannot read what was before",
+                        ["experiment": .string(self.name), "covariate": .string(name), "why": .string(error.why)])
+                    await handlers.sleep(handlers.now() + .seconds(1))
+                }
+            }
+        }
+        return pasts
+    }
+
+    private func remember(_ plan: ExperimentPlan, all: Bool = false) async {
+        guard let news = board?.historyToPublish(all: all) else { return }
+        await handlers.remember(plan.spec, news.rows, news.means)
     }
 
     /// The evidence as it was written down last, or from the beginning: it is a pure fold, so both come to the same.

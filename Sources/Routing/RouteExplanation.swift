@@ -37,7 +37,7 @@ public struct RouteDecision: Sendable {
 /// asks the same layers and the same split as the gateway's loops do.
 public struct RouteDecider: Sendable {
     public let route: Route
-    private let layers: [(layer: Layer, kept: StickyTable?)]
+    private let layers: [(layer: Layer, kept: StickyTable?, history: HistoryTable?)]
     private let shares: [VariantID: Int]
 
     /// A table of kept units that cannot be opened is missing here as it is at the gateway, which says so in its log.
@@ -45,7 +45,10 @@ public struct RouteDecider: Sendable {
         self.route = route
         shares = route.split.shares
         layers = route.experiments.map { experiment in
-            (Layer(experiment), experiment.stickiness == .user ? try? sticky?.table(of: experiment.number) : nil)
+            (
+                Layer(experiment), experiment.stickiness == .user ? try? sticky?.table(of: experiment.number) : nil,
+                experiment.looksBack ? try? sticky?.history(of: experiment.number) : nil
+            )
         }
     }
 
@@ -55,10 +58,10 @@ public struct RouteDecider: Sendable {
         let unit = UnitID(text)
         let bytes = Array(text.utf8)
         var passed: [(RouteExperiment, Layer.Passing)] = []
-        for (layer, kept) in layers {
+        for (layer, kept, history) in layers {
             let experiment = layer.experiment
             let known = experiment.visible(attributes, unit: text)
-            let features = experiment.scorer?.features.numbers(attributes) ?? []
+            let features = experiment.scorer?.features.numbers(attributes, of: unit, history) ?? []
             let answer = layer.answer(
                 for: unit, text: bytes.span, attributes: known, features: features.span, kept: kept, remembers: remembers)
             switch answer {
@@ -120,14 +123,16 @@ extension Route {
 }
 
 extension [ScorerFeature] {
-    /// What a scorer looks at, from attributes that have the features' names. History is not known here.
-    func numbers(_ attributes: [String: JSONValue]) -> [Float] {
+    /// What a scorer looks at, from attributes that have the features' names, and from the unit's history.
+    func numbers(_ attributes: [String: JSONValue], of unit: UnitID, _ history: HistoryTable?) -> [Float] {
         var numbers = [Float](repeating: 0, count: reduce(0) { $0 + $1.width })
         var span = numbers.mutableSpan
         var place = 0
         for feature in self {
-            let value = attributes[feature.name].flatMap(LooseValue.text).map { feature.value(of: $0) } ?? .missing
+            let value = attributes[feature.name].flatMap(ScorerFeature.text).map { feature.value(of: $0) } ?? .missing
+            let start = place
             place = feature.encode(value, into: &span, at: place)
+            if case .history(let arms) = feature.kind { history?.read(unit: unit.hash, arms: arms, into: &span, at: start) }
         }
         return numbers
     }

@@ -1,3 +1,5 @@
+import JSON
+
 /// One thing that a contextual bandit looks at, and how it becomes numbers.
 public struct ScorerFeature: Equatable, Sendable, Codable {
     public enum Kind: Equatable, Sendable, Codable {
@@ -9,8 +11,8 @@ public struct ScorerFeature: Equatable, Sendable, Codable {
         case hashed(slots: Int)
         /// 1 for true, 0 for false.
         case flag
-        /// Two numbers for each arm: what this unit's earlier feedback on it was above or below its own mean, and how much
-        /// of it there is. See `UnitHistory`.
+        /// Two numbers for each arm: by how much this unit's earlier rewards under it were above those of all units, and how
+        /// much of them there is. See `UnitHistory`.
         case history(arms: Int)
     }
 
@@ -53,6 +55,15 @@ public struct ScorerFeature: Equatable, Sendable, Codable {
         case .number, .history: ScorerFeature.number(text).map { .number($0) } ?? .missing
         case .flag: ScorerFeature.flag(text).map { .flag($0) } ?? .missing
         case .category, .hashed: .text(ScorerFeature.hash(text))
+        }
+    }
+
+    /// What an attribute says of a feature; nil for what is no single value.
+    static func text(_ attribute: JSONValue) -> String? {
+        switch attribute {
+        case .string(let text): text
+        case .integer, .number, .bool: attribute.canonicalText
+        case .null, .array, .object: nil
         }
     }
 

@@ -25,9 +25,21 @@ final class CompiledLayer {
         attributes = experiment.audience.attributes.sorted { $0.key < $1.key }.filter { asked.contains($0.key) }
             .compactMap { name, source in CompiledAttribute(source).map { (name, $0) } }
         namesUnit = asked.contains("id") && experiment.audience.attributes["id"] == nil
-        features = experiment.scorer.map { FeatureReading($0) }
+        let history = experiment.looksBack ? CompiledLayer.history(of: experiment, in: sticky) : nil
+        features = experiment.scorer.map { FeatureReading($0, history: history) }
         readsBody = unit.readsBody || features?.readsBody == true || attributes.contains { $0.source.readsBody }
         kept = CompiledLayer.table(of: experiment, in: sticky)
+    }
+
+    private static func history(of experiment: RouteExperiment, in sticky: StickyFolder?) -> HistoryTable? {
+        do throws(Fault) {
+            return try sticky?.history(of: experiment.number)
+        } catch {
+            Log("gateway").error(
+                "the history of an experiment's units cannot be read; it counts as none",
+                ["experiment": .string(experiment.name), "what": .string(error.what), "why": .string(error.why)])
+            return nil
+        }
     }
 
     private static func table(of experiment: RouteExperiment, in sticky: StickyFolder?) -> StickyTable? {
@@ -52,7 +64,7 @@ final class CompiledLayer {
         guard let features else {
             return layer.answer(for: unit, text: text, attributes: known, features: Span(), kept: kept, remembers: true)
         }
-        return unsafe features.read(request, in: bytes, body: body) { numbers in
+        return unsafe features.read(unit, request, in: bytes, body: body) { numbers in
             layer.answer(for: unit, text: text, attributes: known, features: numbers, kept: kept, remembers: true)
         }
     }
@@ -109,8 +121,9 @@ enum CompiledAttribute {
         switch self {
         case .header(let name):
             guard let value = request.fields.first(named: name.span, in: bytes)?.value else { return nil }
-            return .string(bytes.extracting(value.range).text)
-        case .cookie(let name): return request.cookie(name, in: bytes).map { .string(bytes.extracting($0.range).text) }
+            return AttributeSource.value(bytes.extracting(value.range).text)
+        case .cookie(let name):
+            return request.cookie(name, in: bytes).map { AttributeSource.value(bytes.extracting($0.range).text) }
         case .json(let pointer):
             guard case .value(let range) = unsafe pointer.find(in: body) else { return nil }
             return try? JSONValue(parsing: unsafe Array(body[range]))

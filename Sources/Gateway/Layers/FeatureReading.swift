@@ -6,9 +6,12 @@ import Routing
 @safe final class FeatureReading {
     private let features: [(feature: ScorerFeature, source: CompiledAttribute?)]
     private let numbers: UnsafeMutableBufferPointer<Float>
+    /// What units earned earlier; nil where no feature asks for it.
+    private let history: HistoryTable?
     let readsBody: Bool
 
-    init(_ scorer: Scorer) {
+    init(_ scorer: Scorer, history: HistoryTable? = nil) {
+        self.history = history
         features = scorer.features.map { ($0, $0.source.flatMap { CompiledAttribute($0) }) }
         unsafe numbers = .allocate(capacity: scorer.dimensions)
         unsafe numbers.initialize(repeating: 0)
@@ -22,7 +25,7 @@ import Routing
 
     /// Allocates nothing for headers, cookies and JSON fields without escapes; claims of a token are parsed.
     func read<R>(
-        _ request: borrowing RequestParser, in bytes: Span<UInt8>, body: UnsafeBufferPointer<UInt8>,
+        _ unit: UnitID, _ request: borrowing RequestParser, in bytes: Span<UInt8>, body: UnsafeBufferPointer<UInt8>,
         _ use: (Span<Float>) -> R
     ) -> R {
         var place = 0
@@ -46,7 +49,9 @@ import Routing
                 value = claim.flatMap(FeatureReading.text).map { feature.value(of: $0) } ?? .missing
             case nil: value = .missing
             }
+            let start = place
             place = feature.encode(value, into: &span, at: place)
+            if case .history(let arms) = feature.kind { history?.read(unit: unit.hash, arms: arms, into: &span, at: start) }
         }
         return unsafe use(numbers.span)
     }

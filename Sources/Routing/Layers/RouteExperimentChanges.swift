@@ -146,6 +146,13 @@ extension RouteService {
         return last + 1
     }
 
+    /// Gives the gateway what units of an experiment earned: rows take the place of those that were there. What cannot be written
+    /// is not known to choices, and said in the log by whoever opens the table first.
+    public func remember(_ rows: [UnitHistory.Row], means: [Float], of experiment: String, on route: String) {
+        guard let number = recordIfAny(of: route)?.route.experiment(named: experiment)?.number else { return }
+        (try? sticky?.history(of: number))?.publish(rows, means: means)
+    }
+
     /// What was kept about the units of an experiment that is off.
     private func forgetUnits(of number: UInt16?, _ experiment: String, on route: String) {
         guard let number, recordIfAny(of: route)?.route.experiment(named: experiment) == nil else { return }

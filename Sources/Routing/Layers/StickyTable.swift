@@ -110,6 +110,7 @@ import Synchronization
 public final class StickyFolder: Sendable {
     public let path: String
     private let tables = Mutex<[UInt16: StickyTable]>([:])
+    private let histories = Mutex<[UInt16: HistoryTable]>([:])
 
     public init(path: String) { self.path = path }
 
@@ -118,21 +119,38 @@ public final class StickyFolder: Sendable {
         let path = path
         return try tables.withLock { tables throws(Fault) in
             if let open = tables[experiment] { return open }
-            if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
-                throw Fault(
-                    .unavailable, what: "The folder \(path) cannot be made.", why: unsafe String(cString: strerror(errno)),
-                    fix: "Make its parent writable.")
-            }
+            try StickyFolder.make(path)
             let table = try StickyTable(path: "\(path)/\(experiment).units")
             tables[experiment] = table
             return table
         }
     }
 
+    /// What units of an experiment earned earlier, made when there is none. May wait for the disk: not for a loop.
+    public func history(of experiment: UInt16) throws(Fault) -> HistoryTable {
+        let path = path
+        return try histories.withLock { histories throws(Fault) in
+            if let open = histories[experiment] { return open }
+            try StickyFolder.make(path)
+            let table = try HistoryTable(path: "\(path)/\(experiment).history")
+            histories[experiment] = table
+            return table
+        }
+    }
+
+    private static func make(_ path: String) throws(Fault) {
+        guard unsafe mkdir(path, 0o700) != 0, errno != EEXIST else { return }
+        throw Fault(
+            .unavailable, what: "The folder \(path) cannot be made.", why: unsafe String(cString: strerror(errno)),
+            fix: "Make its parent writable.")
+    }
+
     /// The experiment has ended. Loops that still hold its table keep it until their next one.
     public func remove(_ experiment: UInt16) {
         tables.withLock { $0[experiment] = nil }
         _ = unsafe unlink("\(path)/\(experiment).units")
+        histories.withLock { $0[experiment] = nil }
+        _ = unsafe unlink("\(path)/\(experiment).history")
     }
 
     /// Units of running experiments that could not be kept.
