@@ -1,0 +1,65 @@
+"""Line: this process' one connection to its Worker, shared by the adapters and by what a script says itself."""
+
+import atexit
+import os
+import sys
+import threading
+
+from .contract import Contract
+from .worker import Worker
+
+BUFFERED_MAX = 100
+
+_lock = threading.Lock()
+_worker = None
+_is_introduced = False
+_waiting = []
+
+
+def worker():
+    """The connection, made at the first call; None where no Worker started this process."""
+    global _worker
+    with _lock:
+        if _worker is None and (contract := Contract.of_environment()) is not None:
+            _worker = Worker(contract.worker_socket)
+            _worker.listen()
+        return _worker
+
+
+def introduce(framework, why_not):
+    """The first message, once: what the script is made with, and why a rank's death cannot be hidden from it (no reason: it can)."""
+    global _is_introduced
+    line = worker()
+    with _lock:
+        if _is_introduced or line is None:
+            return
+        _is_introduced = True
+        waiting, _waiting[:] = list(_waiting), []
+    from . import __version__
+
+    line.send("hello", pid=os.getpid(), framework=framework, version=__version__, survives=not why_not, why_not=list(why_not))
+    for why in why_not:
+        line.warn("A rank's death cannot be hidden from this script.", f"Because {why}.",
+                  "The whole job starts again from its last checkpoint then; openclaw.state and openclaw.resume make that exact.")
+    for kind, values in waiting:
+        line.send(kind, **values)
+
+
+def say(kind, **values):
+    """One message of the script's own. Before the adapter introduced the process it waits for that, if that may still come."""
+    line = worker()
+    if line is None:
+        return
+    with _lock:
+        if not _is_introduced and _may_be_introduced():
+            if not _waiting:
+                atexit.register(introduce, "none", ["it makes no process group"])
+            if len(_waiting) < BUFFERED_MAX:
+                _waiting.append((kind, values))
+            return
+    introduce("none", ["its loop is its own"])
+    line.send(kind, **values)
+
+
+def _may_be_introduced():
+    return "torch" in sys.modules or "tensorflow" in sys.modules

@@ -1,0 +1,1 @@
+"""The PyTorch adapter: a stock DistributedDataParallel script trains under OpenClaw as it is."""

@@ -1,0 +1,313 @@
+"""Patches: where the adapter steps into torch, once, when it is imported under a Worker. Every patched function behaves as torch's
+own until init_process_group has made a Training."""
+
+import contextlib
+import functools
+import os
+import sys
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from .. import line
+from . import limits
+from .gradients import Gradients
+from .passes import Pass
+from .process_group import ProcessGroup
+from .training import LOST_ITS_PLACE, Training
+
+_training = None
+_contract = None
+_is_in_step = False
+_early = {"optimizers": [], "schedulers": [], "scalers": [], "states": []}  # made before the process group
+
+
+def training():
+    """This process' Training, or None before init_process_group."""
+    return _training
+
+
+def _is_ghost():
+    return _training is not None and _training.is_ghost
+
+
+def register(kind, thing):
+    """A thing whose state belongs to checkpoints."""
+    if _training is not None:
+        return _training.registry.add(kind, thing)
+    return _early[kind].append(thing)
+
+
+def install(contract):
+    """Steps in. Called once, right after torch was imported."""
+    global _contract
+    _contract = contract
+    _process_groups()
+    _models()
+    _backward()
+    _optimizers()
+    _loaders()
+    _saving()
+
+
+# -- process groups
+
+
+def _process_groups():
+    original, destroy = dist.init_process_group, dist.destroy_process_group
+    new_group = dist.new_group
+
+    @functools.wraps(original)
+    def init_process_group(backend=None, *arguments, **options):
+        if _training is not None or dist.is_initialized():
+            return original(backend, *arguments, **options)
+        owns, why_not = _what_survives(backend)
+        _begin(owns, why_not)
+        if not owns:
+            return original(backend, *arguments, **options)
+        options = {name: value for name, value in options.items() if name in ("timeout", "group_name", "pg_options")}
+        return original("openclaw", store=dist.HashStore(), rank=_contract.slot, world_size=_contract.world, **options)
+
+    @functools.wraps(destroy)
+    def destroy_process_group(group=None):
+        if _training is not None and group in (None, dist.group.WORLD):
+            _training.finish()
+        return destroy(group)
+
+    @functools.wraps(new_group)
+    def wrapped_new_group(ranks=None, *arguments, **options):
+        if _training is not None and _training.owns_group:
+            if ranks is not None and sorted(ranks) != list(range(_contract.world)):
+                _training.needs_torchs_own("subgroups (new_group)")
+            options = {name: value for name, value in options.items() if name in ("timeout", "group_desc")}
+            return new_group(ranks, **options)
+        return new_group(ranks, *arguments, **options)
+
+    def create(options, _):
+        return ProcessGroup(_training, options.group_rank, options.group_size)
+
+    dist.Backend.register_backend("openclaw", create, extended_api=True, devices=["cpu", "cuda"])
+    for module in (dist, dist.distributed_c10d):
+        module.init_process_group, module.destroy_process_group = init_process_group, destroy_process_group
+        module.new_group = wrapped_new_group
+
+
+def _what_survives(backend):
+    """-> (whether OpenClaw's process group takes the place of torch's, reasons why a death cannot be hidden)"""
+    why_not, needs_own = limits.of_script(limits.main_script())
+    marker = os.path.join(_contract.checkpoints, "stock") if _contract.checkpoints else ""
+    if marker and os.path.exists(marker):
+        with open(marker) as file:
+            why_not.append(f"it uses {file.read().strip()}")
+        needs_own = True
+    if "nccl" in str(backend or "").lower() or (backend is None and torch.cuda.is_available()):
+        why_not.append("NCCL carries its gradients, and cannot lose a rank")
+        needs_own = True
+    return not needs_own, why_not
+
+
+def _begin(owns, why_not):
+    global _training
+    line.introduce("torch", why_not)
+    worker = line.worker()
+    made = Training(_contract, worker, owns)
+    for kind, things in _early.items():
+        for thing in things:
+            made.registry.add(kind, thing)
+    _early.update({kind: [] for kind in _early})
+    _training = made
+    _hear_of_the_end(worker)
+    made.begin()
+
+
+def _hear_of_the_end(worker):
+    """The first cause of a failure is told; a script that ends well waits for those who still need its state."""
+    import atexit
+
+    before, leave = sys.excepthook, sys.exit
+    failed = []
+
+    def excepthook(kind, error, trace):
+        failed.append(error)
+        worker.fail(error)
+        before(kind, error, trace)
+        if _training is not None and _training.contract.joining and _training.is_ghost:
+            sys.stderr.flush()
+            os._exit(LOST_ITS_PLACE)
+
+    def noted_exit(status=None):
+        if status not in (None, 0):
+            failed.append(status)
+        leave(status)
+
+    def at_exit():
+        if not failed and os.getpid() == pid:
+            _training.finish()
+
+    pid = os.getpid()
+    sys.excepthook, sys.exit = excepthook, noted_exit
+    atexit.register(at_exit)
+
+
+# -- models and gradients
+
+
+def _models():
+    init, forward, hooking = (DistributedDataParallel.__init__, DistributedDataParallel.forward,
+                              DistributedDataParallel.register_comm_hook)
+
+    @functools.wraps(init)
+    def wrapped_init(self, *arguments, **options):
+        init(self, *arguments, **options)
+        if _training is not None:
+            self._openclaw_number = _training.registry.add("models", self)
+            self._openclaw_hooked = not _training.owns_group
+
+    @functools.wraps(hooking)
+    def register_comm_hook(self, *arguments, **options):
+        if _training is not None and not getattr(self, "_openclaw_is_ours", False):
+            self._openclaw_hooked = True
+        return hooking(self, *arguments, **options)
+
+    @functools.wraps(forward)
+    def wrapped_forward(self, *arguments, **options):
+        if _training is None or not hasattr(self, "_openclaw_number"):
+            return forward(self, *arguments, **options)
+        if _training.is_ghost:
+            return _training.ghost.forward(self, arguments, options)
+        if not self._openclaw_hooked:
+            self._openclaw_hooked = self._openclaw_is_ours = True
+            hooking(self, None, Gradients(_training, self._openclaw_number).hook)
+        if self._has_rebuilt_buckets:
+            return forward(self, *arguments, **options)
+        _training.layout_record = []
+        try:
+            return forward(self, *arguments, **options)
+        finally:
+            if self._has_rebuilt_buckets:
+                _training.layouts[self._openclaw_number] = [one.clone() for one in _training.layout_record]
+            _training.layout_record = None
+
+    DistributedDataParallel.__init__ = wrapped_init
+    DistributedDataParallel.forward = wrapped_forward
+    DistributedDataParallel.register_comm_hook = register_comm_hook
+
+
+def _backward():
+    for owner, name in ((torch.Tensor, "backward"), (torch.autograd, "backward")):
+        original = getattr(owner, name)
+
+        def backward(*arguments, _original=original, **options):
+            if _is_ghost():
+                models = [model for _, model in _training.registry.living("models")]
+                return _training.ghost.backward(models)
+            return _original(*arguments, **options)
+
+        setattr(owner, name, functools.wraps(original)(backward))
+
+
+# -- optimizers, schedulers, scalers
+
+
+@contextlib.contextmanager
+def _step():
+    """The outermost step is the boundary: GradScaler.step calls Optimizer.step, or does not."""
+    global _is_in_step
+    is_outermost, _is_in_step = not _is_in_step, True
+    try:
+        yield is_outermost
+    finally:
+        if is_outermost:
+            _is_in_step = False
+    if is_outermost and _training is not None:
+        _training.boundary()
+
+
+def _optimizers():
+    profiled = Optimizer.profile_hook_step
+
+    def profile_hook_step(func):
+        inner = profiled(func)
+
+        @functools.wraps(inner)
+        def step(*arguments, **options):
+            with _step():
+                return None if _is_ghost() else inner(*arguments, **options)
+
+        return step
+
+    Optimizer.profile_hook_step = staticmethod(profile_hook_step)
+    _numbered(Optimizer, "optimizers")
+    _numbered(LRScheduler, "schedulers")
+    stepping = LRScheduler.step
+
+    @functools.wraps(stepping)
+    def scheduler_step(self, *arguments, **options):
+        # A schedule of N steps has no more, however many batches were taken over from a rank that died.
+        if _training is None or not _training.in_takeover:
+            return stepping(self, *arguments, **options)
+        return None
+
+    LRScheduler.step = scheduler_step
+    for scaler in {torch.amp.GradScaler, torch.cuda.amp.GradScaler}:
+        if "step" in vars(scaler):
+            _scaler(scaler)
+
+
+def _scaler(scaler):
+    _numbered(scaler, "scalers")
+    step = scaler.step
+
+    @functools.wraps(step)
+    def wrapped_step(self, optimizer, *arguments, **options):
+        with _step():
+            return None if _is_ghost() else step(self, optimizer, *arguments, **options)
+
+    scaler.step = wrapped_step
+    for name in ("update", "unscale_"):
+        original = getattr(scaler, name)
+
+        def quiet(self, *arguments, _original=original, **options):
+            return None if _is_ghost() else _original(self, *arguments, **options)
+
+        setattr(scaler, name, functools.wraps(original)(quiet))
+
+
+def _numbered(kind_of, kind):
+    """Every object of the class and of its subclasses is known from its making on."""
+
+    def new(cls, *_, **__):
+        made = object.__new__(cls)
+        register(kind, made)
+        return made
+
+    kind_of.__new__ = staticmethod(new)
+
+
+# -- data, files
+
+
+def _loaders():
+    walk = DataLoader.__iter__
+
+    @functools.wraps(walk)
+    def wrapped_iter(self):
+        return Pass(_training, self, walk) if _training is not None else walk(self)
+
+    DataLoader.__iter__ = wrapped_iter
+
+
+def _saving():
+    save = torch.save
+
+    @functools.wraps(save)
+    def wrapped_save(thing, file, *arguments, **options):
+        if _is_ghost() and isinstance(file, (str, os.PathLike)):
+            return None
+        return save(thing, file, *arguments, **options)
+
+    torch.save = wrapped_save

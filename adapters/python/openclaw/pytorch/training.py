@@ -1,0 +1,374 @@
+"""Training: one rank's part in the job. Where it is, what its state consists of, and what happens at a step boundary."""
+
+import collections
+import json
+import os
+import struct
+import sys
+import time
+
+import torch
+
+from .. import peers
+from ..checkpoint import CheckpointFolder, CheckpointWriter
+from ..exchange import Exchange, Unit
+from ..mesh import WIRES, Mesh
+from . import snapshot
+from .ghost import Ghost
+from .gradients import GradientUnit
+from .restoring import Restoring
+
+# What each rank says at a tick: the newest epoch with somebody to let in, wishes, seconds of a step, of them waited, bytes sent.
+_TICK = struct.Struct("<QBddQ")
+_CHECKPOINT, _STOP, _MISSING = 1, 2, 4
+TICK_EVERY_S = 0.25
+TICK_STEPS_MAX = 64
+PROGRESS_EVERY_S = 0.1
+STOPPED_AS_ASKED = 75  # the exit status of a rank that left because its Worker asked it to
+NEEDS_OWN_GROUP = 76  # the exit status of a script that turned out to need torch's own process group
+LOST_ITS_PLACE = 77  # the exit status of a replacement that has to begin again
+FINISH_WAIT_S = 30.0
+
+
+class Training:
+    """Made by init_process_group under a Worker. Used by the script's main thread; `lost` comes on the exchange's."""
+
+    def __init__(self, contract, worker, owns_group):
+        self.contract = contract
+        self.worker = worker
+        self.owns_group = owns_group  # False: torch's own group carries the bytes, and a death restarts the whole job
+        self.exchange = None
+        self.mesh = None
+        self.peers = None
+        self.registry = snapshot.Registry()
+        self.restoring = None
+        self.ghost = None
+        self.step = 0
+        self.wire = WIRES.get(contract.wire, 0)
+        self.gone = set()  # slots that nobody stands for at this point of the program
+        self.passes = []  # weak references to the walks over loaders
+        self.passes_begun = 0
+        self.extra_batches = {}  # of passes that ended with a takeover: batches beyond the loader's length
+        self.jumps = {}  # passes that began with a step number of their own, after a change of the world's size
+        self.in_takeover = False
+        self.layouts = {}  # by model: the two tensors by which the ranks agreed on rebuilt buckets
+        self.is_finished = False
+        self.samples = 0
+        self.samples_repeated = 0
+        self.samples_lost = 0
+        self._folder = CheckpointFolder(contract.checkpoints, contract.checkpoint_keep) if contract.checkpoints else None
+        self._writer = CheckpointWriter(self._folder, worker)
+        self._checkpoint_at = time.monotonic() + contract.checkpoint_every_s
+        self._tick_at = 1
+        self._tick_interval = 1
+        self._begun_at = self._reported_at = time.monotonic()
+        self._steps_reported = 0
+        self._waits = collections.deque(maxlen=16)
+        self._waited_s = 0.0
+        self._last_tick = (time.monotonic(), 0, 0)  # when, at which step, after how many bytes
+        self._warned = set()
+        self._serial = 0
+        self._newest_unit = None
+        self._communicated_s = 0.0
+        self.layout_record = None  # while a model's first forward passes may agree on buckets: what was agreed
+        self.layout_replay = None
+
+    # -- beginning
+
+    def begin(self):
+        """Finds the others, or what an earlier life left, or both."""
+        contract = self.contract
+        self.mesh = Mesh(contract.collectives, contract.slot, contract.listen)
+        self.peers = peers.Peers(contract.listen, contract.secret, lambda: json.dumps(self.described()).encode())
+        self.exchange = Exchange(self.mesh, self.worker, contract, self.lost)
+        self.exchange.step = lambda: self.step
+        self.exchange.random_digest = snapshot.random_digest
+        self.restoring = Restoring(self, self._folder)
+        if contract.joining:
+            self.ghost = Ghost()
+            self.restoring.follow()
+            return
+        self.introduce()
+        self.exchange.form()
+        self.gone = set(range(contract.world)) - set(self.exchange.members)
+        if self._folder is not None and self.restoring.find():
+            self.ghost = Ghost()
+
+    def introduce(self):
+        """Tells where this rank can be reached."""
+        self.worker.send("mesh", epoch=0, address=self.mesh.address, host=self.mesh.host, peer=self.peers.address)
+
+    @property
+    def is_ghost(self):
+        return self.ghost is not None
+
+    # -- the walk over data
+
+    def next_pass(self, is_shared):
+        """-> (its number among all of this rank's passes, and among those that all ranks walk together)"""
+        self._serial += 1
+        if not is_shared:
+            return self._serial, None
+        self.passes_begun += 1
+        return self._serial, self.passes_begun - 1
+
+    def pass_begins(self, walk):
+        if self.is_ghost:
+            self.step = self.jumps.get(walk.number, self.step)
+            self.restoring.pass_begins(walk)
+
+    def open_passes(self):
+        self.passes = [one for one in self.passes if one() is not None]
+        return [walk for one in self.passes if (walk := one()) is not None]
+
+    def place(self):
+        """Where the loaders stand: (lap, batches at the last boundary, batches now) for each."""
+        return [(walk.lap, walk.lap.handed_at_boundary, walk.lap.handed) for walk in self.open_passes()
+                if walk.number is not None]
+
+    def count(self, batch):
+        first = batch
+        while isinstance(first, (list, tuple, dict)) and first:
+            first = next(iter(first.values())) if isinstance(first, dict) else first[0]
+        if not self.is_ghost and isinstance(first, torch.Tensor) and first.dim() > 0:
+            self.samples += first.shape[0]
+
+    def count_samples(self, repeated=0, lost=0):
+        """Samples trained on twice, or never: told once for the job, by the lowest slot that is there."""
+        self.samples_repeated += repeated
+        self.samples_lost += lost
+        if (repeated or lost) and self.leads:
+            self.worker.send("samples", repeated=self.samples_repeated, lost=self.samples_lost)
+
+    @property
+    def leads(self):
+        return self.exchange is not None and self.exchange.members[:1] == (self.contract.slot,)
+
+    # -- gradients
+
+    def begin_step_unit(self):
+        unit = GradientUnit(self.place(), self.wire)
+        self._newest_unit = unit
+        return self.exchange.submit(unit)
+
+    def lost(self, slots, unit, is_committed):
+        """On the exchange's thread: from this unit on these slots are missing."""
+        for lap, at_boundary, now in unit.place or ():
+            for slot in slots:
+                lap.left(slot, now if is_committed and unit.is_step else at_boundary)
+        self.gone |= set(slots)
+
+    def warn_of_absent_root(self, root):
+        self.warn_once("absent root", f"Slot {root} is gone, and something was to be broadcast from it.",
+                       "The lowest slot that is there sent its own instead.",
+                       "In a script whose ranks run the same program both are the same; else let it be restarted whole.")
+
+    def warn_once(self, key, what, why, fix):
+        if key not in self._warned:
+            self._warned.add(key)
+            self.worker.warn(what, why, fix)
+
+    # -- the step boundary
+
+    def boundary(self):
+        """Called after each optimizer step: the one place where ranks come, stop and write checkpoints."""
+        self.step += 1
+        for walk in self.open_passes():
+            walk.lap.handed_at_boundary = walk.lap.handed
+        if self.is_ghost:
+            self.restoring.boundary()
+            return
+        self._report()
+        if self.step >= self._tick_at:
+            self._tick()
+
+    def _report(self):
+        unit, self._newest_unit = self._newest_unit, None
+        if unit is not None and unit.settled_at is not None and unit.closed_at is not None:
+            self._waits.append(max(0.0, unit.settled_at - unit.closed_at))
+            self._waited_s += self._waits[-1]
+            self._communicated_s += unit.communication_s
+        now = time.monotonic()
+        steps = self.step - self._steps_reported
+        if now - self._reported_at < PROGRESS_EVERY_S or steps <= 0:
+            return
+        step_s, wait_s = (now - self._reported_at) / steps, self._waited_s / steps
+        statistics = self.mesh.statistics()
+        self.worker.send(
+            "progress", step=self.step, samples=self.samples, step_s=step_s, compute_s=max(0.0, step_s - wait_s),
+            communication_s=self._communicated_s / steps, wait_s=wait_s, epoch=self.exchange.epoch,
+            wire_bytes=statistics.wire_bytes_sent, logical_bytes=statistics.logical_bytes, data_epoch=self.passes_begun)
+        self._reported_at, self._steps_reported, self._waited_s, self._communicated_s = now, self.step, 0.0, 0.0
+
+    def reported_from_here(self):
+        """A rank that just took its place has no step times to tell yet."""
+        now = time.monotonic()
+        self._reported_at, self._steps_reported, self._last_tick = now, self.step, (now, self.step, 0)
+
+    def _tick(self):
+        """All ranks tell each other what they know and wish, and so decide the same."""
+        now = time.monotonic()
+        since, step_then, bytes_then = self._last_tick
+        step_s = (now - since) / max(1, self.step - step_then)
+        sent = self.mesh.statistics().wire_bytes_sent
+        wishes = (_CHECKPOINT if self._wants_checkpoint(now) else 0) | (_STOP if self.worker.stop_within_s is not None else 0)
+        own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, self._exposed_s(), sent - bytes_then)
+        table = [_TICK.unpack(one) for one in self.exchange.gather(own, self.place()).values()]
+        self._last_tick = (time.monotonic(), self.step, sent)
+        self._tick_interval = max(1, min(TICK_STEPS_MAX, round(TICK_EVERY_S / max(1e-6, max(row[2] for row in table)))))
+        self._tick_at = self.step + self._tick_interval
+        self._choose_wire(table)
+        if self.in_takeover:  # its laps are not part of what a checkpoint describes
+            return
+        if any(row[1] & (_CHECKPOINT | _STOP) for row in table):
+            self._checkpoint(is_last=any(row[1] & _STOP for row in table))
+        if any(row[0] for row in table):
+            self._admit(max(row[0] for row in table))
+
+    def _exposed_s(self):
+        """Mean seconds that the last steps' backward waited for gradients after its own work was done."""
+        return sum(self._waits) / len(self._waits) if self._waits else 0.0
+
+    def _choose_wire(self, table):
+        """`auto`: shorter numbers pay only where steps wait for bytes between hosts. All ranks see the same table."""
+        if self.contract.wire != "auto" or self.step < 8 or not any(row[4] for row in table):
+            return
+        step_s = max(row[2] for row in table)
+        waited = min(row[3] for row in table) / max(1e-9, step_s)  # the least: who waits most waits for a slow rank
+        if self.wire == WIRES["float32"] and waited > 0.1:
+            self.wire = WIRES["bfloat16"]
+        elif self.wire == WIRES["bfloat16"] and waited > 0.25 and self.step >= 32:
+            self.wire = WIRES["int8"]
+
+    # -- coming
+
+    def _epoch_to_admit(self):
+        membership = self.worker.membership
+        there = self.exchange.addresses()
+        new = [one for one in membership.joining if there.get(one.slot) != one.address]
+        return membership.epoch if new else 0
+
+    def _admit(self, epoch):
+        membership = self.worker.wait_for_membership(lambda it: it.epoch >= epoch, self.contract.membership_timeout_s)
+        if membership is None or membership.epoch != epoch:
+            return  # the next tick sees the newer one
+        came = self.exchange.admit(membership)
+        leader = min(set(self.exchange.members) - set(came), default=self.contract.slot)
+        self.gone -= set(came)
+        for walk in self.open_passes():
+            for slot in came:
+                walk.lap.came(slot)
+        if came and leader == self.contract.slot:
+            self.peers.offer(epoch, snapshot.packed(self.captured()))
+
+    def described(self):
+        """How far this rank is: what a ghost needs to follow."""
+        extra = {**self.extra_batches, **{walk.number: walk.handed - len(walk) for walk in self.open_passes()
+                                          if walk.is_takeover and walk.number is not None}}
+        return {"step": self.step, "extra": list(extra.items()), "jumps": list(self.jumps.items())}
+
+    def captured(self):
+        """The whole state at this boundary."""
+        return {
+            "world": self.contract.world, "step": self.step, "passes_begun": self.passes_begun,
+            "extra": dict(self.extra_batches), "jumps": dict(self.jumps), "gone": sorted(self.gone),
+            "passes": {walk.number: walk.described() for walk in self.open_passes() if walk.number is not None},
+            "tick": (self._tick_at, self._tick_interval), "wire": self.wire, "samples": self.samples,
+            "counted": (self.samples_repeated, self.samples_lost),
+            "layouts": {number: self.layouts.get(number) for number, _ in self.registry.living("models")},
+            "random": snapshot.random_state(), **self.registry.copies(),
+        }
+
+    # -- checkpoints
+
+    def _wants_checkpoint(self, now):
+        if self._folder is None:
+            return False
+        if self.worker.checkpoint_wanted:
+            return True
+        return self.leads and now >= self._checkpoint_at and not self._writer.is_busy
+
+    def _checkpoint(self, is_last=False):
+        started = time.monotonic()
+        self.worker.checkpoint_wanted = False
+        self._checkpoint_at = started + self.contract.checkpoint_every_s
+        if self._folder is not None:
+            own = snapshot.packed({"random": snapshot.random_state(), "passes": {
+                walk.serial: walk.random_at_start() for walk in self.open_passes()}})
+            size = max(struct.unpack("<Q", one)[0] for one in self.exchange.gather(struct.pack("<Q", len(own))).values())
+            pieces = self.exchange.gather(own.ljust(size, b"\0"))
+            if self.leads:
+                if self._writer.is_busy and is_last:
+                    self._writer.wait()
+                if not self._writer.is_busy:
+                    self._write(self.captured(), pieces, started)
+        if is_last:
+            self._leave()
+
+    def _write(self, state, pieces, started):
+        def whole(file):
+            torch.save(state, file)
+
+        def ranks(file):
+            torch.save(pieces, file)
+
+        about = {"job": self.contract.job, "attempt": self.contract.attempt, "world": self.contract.world,
+                 "framework": "torch", "version": torch.__version__,
+                 "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        self._writer.start(self.step, {"state.pt": whole, "ranks.pt": ranks}, about, time.monotonic() - started)
+
+    def _leave(self):
+        """Stopped as asked: the checkpoint is on disk, the next attempt goes on from it."""
+        self._writer.wait()
+        self.worker.send("bye")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(STOPPED_AS_ASKED)
+
+    # -- the end
+
+    def finish(self):
+        """The script is done with its collectives. A replacement that is on its way still gets the state, so that it can do
+        what its slot has to do at the end (save the model, most often)."""
+        if self.is_finished or self.exchange is None or self.exchange.failure is not None:
+            return
+        self.is_finished = True
+        self._writer.wait()
+        if self.is_ghost:
+            raise RuntimeError("The script ended before this replacement could take its place: it does not run the way "
+                               "the other ranks' did.")
+        if self.contract.world > 1 and not self.exchange.is_alone:
+            self._wait_for_missing()
+            last = Unit(lambda mesh: mesh.barrier())
+            last.is_last = True
+            self.exchange.submit(last).wait()
+        self.worker.send("bye")
+        self.exchange.close()
+
+    def _wait_for_missing(self):
+        self.exchange.is_finishing = True
+        deadline = time.monotonic() + FINISH_WAIT_S
+        while True:
+            is_due = self.leads and time.monotonic() < deadline
+            own = _TICK.pack(self._epoch_to_admit(), _MISSING if is_due else 0, 0, 0, 0)
+            table = [_TICK.unpack(one) for one in self.exchange.gather(own).values()]
+            if any(row[0] for row in table):
+                self._admit(max(row[0] for row in table))
+            missing = set(range(self.contract.world)) - set(self.exchange.members)
+            if not missing or not self.owns_group or not any(row[1] & _MISSING for row in table):
+                return
+            time.sleep(0.05)
+
+    def needs_torchs_own(self, what):
+        """The script does something that this process group has not: the next attempt of the job uses torch's own."""
+        self.worker.warn(
+            f"The script uses {what}.", "OpenClaw's process group has none: ranks that survive a death cannot repeat it.",
+            "The job starts again with torch's own process group; a death then restarts it whole from its last checkpoint.")
+        if self.contract.checkpoints:
+            os.makedirs(self.contract.checkpoints, exist_ok=True)
+            with open(os.path.join(self.contract.checkpoints, "stock"), "w") as file:
+                file.write(what + "\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(NEEDS_OWN_GROUP)
+

@@ -1,0 +1,33 @@
+"""Saying: what a script may tell about its work. Outside of a job each call does nothing."""
+
+from . import line
+
+NAMES_MAX = 64
+
+_steps = 0
+
+
+def log(step=None, **values):
+    """Reports numbers of this moment, `openclaw.log(loss=0.3, accuracy=0.9)`. Without `step` it is that of the optimizer, or counted."""
+    global _steps
+    _steps += 1
+    training = _training()
+    if training is not None and training.is_ghost:
+        return
+    if len(values) > NAMES_MAX:
+        raise ValueError(f"openclaw.log takes {NAMES_MAX} values at once; these are {len(values)}.")
+    numbers = {name: float(value) for name, value in values.items()}  # a tensor of one element is a number too
+    at = step if step is not None else training.step if training is not None else _steps
+    line.say("log", step=int(at), values=numbers)
+
+
+def output(path):
+    """Names the file or folder that is registered when the job ends, relative to the working folder."""
+    line.say("output", path=str(path))
+
+
+def _training():
+    import sys
+
+    patches = sys.modules.get("openclaw.pytorch.patches")
+    return patches.training() if patches is not None else None

@@ -1,0 +1,209 @@
+"""Bench: stands in for daemon and Workers on one machine, so that the adapter can be tried without them.
+
+It speaks the lines of docs/protocols/worker.md: starts ranks, keeps the membership, pushes deaths, starts replacements.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PYTHON_FOLDER = pathlib.Path(__file__).resolve().parent.parent
+LINE_BYTES_MAX = 256 * 1024
+
+
+class Rank:
+    """One process of one slot, and the messages it sent."""
+
+    def __init__(self, job, slot, is_joining):
+        self.job, self.slot, self.is_joining = job, slot, is_joining
+        self.messages = []
+        self.mesh = None
+        self.state = "gone" if is_joining else "live"  # until it says where its mesh listens
+        self.status = None
+        self._connection = None
+        self._path = os.path.join(job.folder, f"w{slot}-{len(job.history)}")
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self._path)
+        self._listener.listen(1)
+        self.output = os.path.join(job.folder, f"rank-{slot}-{len(job.history)}.out")
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                job.command, env=self._environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                cwd=job.folder)
+        threading.Thread(target=self._serve, daemon=True).start()
+        threading.Thread(target=self._reap, daemon=True).start()
+
+    def _environment(self):
+        job = self.job
+        environment = {
+            **os.environ, "RANK": str(self.slot), "LOCAL_RANK": str(self.slot), "WORLD_SIZE": str(job.world),
+            "LOCAL_WORLD_SIZE": str(job.world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(job.port),
+            "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "OPENCLAW_JOB": "bench",
+            "OPENCLAW_ATTEMPT": str(job.attempt), "OPENCLAW_SLOT": str(self.slot), "OPENCLAW_WORKER_SOCKET": self._path,
+            "OPENCLAW_COLLECTIVES": os.environ.get("OPENCLAW_COLLECTIVES", ""), "OPENCLAW_CHECKPOINTS": job.checkpoints,
+            "OPENCLAW_CHECKPOINT_EVERY_S": str(job.checkpoint_every_s), "OPENCLAW_CHECKPOINT_KEEP": "3",
+            "OPENCLAW_WIRE": job.wire, "OPENCLAW_MEMBERSHIP_TIMEOUT_S": "20",
+            "PYTHONPATH": os.pathsep.join([str(PYTHON_FOLDER / "hook"), str(PYTHON_FOLDER), *job.python_path]),
+            **job.environment,
+        }
+        if self.is_joining:
+            environment["OPENCLAW_JOINING"] = "1"
+        return environment
+
+    def send(self, kind, **values):
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.sendall(json.dumps({"type": kind, **values}).encode() + b"\n")
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            self._connection, _ = self._listener.accept()
+            self._listener.close()
+            buffered = b""
+            while received := self._connection.recv(65536):
+                *lines, buffered = (buffered + received).split(b"\n")
+                for line in lines:
+                    assert len(line) < LINE_BYTES_MAX
+                    self.job._heard(self, json.loads(line))
+
+    def _reap(self):
+        self.status = self.process.wait()
+        self.job._ended(self)
+
+    def said(self, kind):
+        return [message for message in list(self.messages) if message["type"] == kind]
+
+    def text(self):
+        return pathlib.Path(self.output).read_text(errors="replace")
+
+
+class Job:
+    """N ranks of one script. `replace=True` starts a replacement the moment a rank dies."""
+
+    def __init__(self, script, *arguments, world=3, replace=True, wire="float32", checkpoint_every_s=30, checkpoints=None,
+                 attempt=1, environment=None, python_path=()):
+        self._home = tempfile.TemporaryDirectory(prefix="openclaw-bench-")
+        self.folder = self._home.name
+        self.command = [sys.executable, str(script), *map(str, arguments)]
+        self.world, self.replace, self.wire = world, replace, wire
+        self.checkpoints = checkpoints or os.path.join(self.folder, "checkpoints")
+        self.checkpoint_every_s, self.attempt = checkpoint_every_s, attempt
+        self.environment, self.python_path = environment or {}, list(python_path)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.epoch = 0
+        self.history = []  # every process that was started, in order
+        self.ranks = {}  # the newest process of each slot
+        self.killed_at = None
+        self.replacements_max = 6
+        self._lock = threading.RLock()
+        self._news = threading.Condition(self._lock)
+        for slot in range(world):
+            self._start(slot, False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.replace = False
+        for rank in self.history:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(rank.process.pid, signal.SIGKILL)
+            rank.process.wait()
+        self._home.cleanup()
+
+    def _start(self, slot, is_joining):
+        with self._lock:
+            rank = Rank(self, slot, is_joining)
+            self.history.append(rank)
+            self.ranks[slot] = rank
+
+    # -- what the daemon does
+
+    def _heard(self, rank, message):
+        with self._news:
+            rank.messages.append({**message, "at": time.monotonic()})
+            kind = message["type"]
+            if kind == "hello":
+                rank.send("welcome", slot=rank.slot, world=self.world, attempt=self.attempt, joining=rank.is_joining)
+                if self.epoch:
+                    rank.send("membership", **self._membership())
+            elif kind == "mesh":
+                rank.mesh = {name: message[name] for name in ("address", "host", "peer")}
+                if rank.is_joining:
+                    rank.state = "joining"
+                if self.epoch or all(one.mesh or one.status is not None for one in self.ranks.values()):
+                    self._raise_epoch()
+            elif kind == "joined":
+                rank.state = "live"
+                self._tell()
+            self._news.notify_all()
+
+    def _ended(self, rank):
+        with self._news:
+            said_bye = bool(rank.said("bye"))
+            if self.ranks.get(rank.slot) is rank and (rank.status != 0 or not said_bye) and rank.status != 0:
+                rank.state, rank.mesh = "gone", None
+                for one in self.ranks.values():
+                    one.send("dead", slot=rank.slot)
+                if self.replace and len(self.history) < self.world + self.replacements_max:
+                    self._start(rank.slot, self.epoch > 0)
+                if self.epoch:
+                    self._raise_epoch()
+            self._news.notify_all()
+
+    def _membership(self):
+        members = [{"slot": slot, "state": rank.state, **(rank.mesh or {"address": "", "host": "", "peer": ""})}
+                   for slot, rank in sorted(self.ranks.items())]
+        return {"epoch": self.epoch, "world": self.world, "members": members}
+
+    def _raise_epoch(self):
+        self.epoch += 1
+        self._tell()
+
+    def _tell(self):
+        for rank in self.ranks.values():
+            rank.send("membership", **self._membership())
+
+    # -- what a test does
+
+    def kill(self, slot, how=signal.SIGKILL):
+        rank = self.ranks[slot]
+        self.killed_at = time.monotonic()
+        os.killpg(rank.process.pid, how)
+        return rank
+
+    def wait_until(self, what, timeout_s=40):
+        deadline = time.monotonic() + timeout_s
+        with self._news:
+            while not what():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError("it did not happen within %g s\n%s" % (timeout_s, self.story()))
+                self._news.wait(min(left, 0.05))
+
+    def wait_for_step(self, step, timeout_s=40):
+        self.wait_until(lambda: any(m["step"] >= step for r in self.ranks.values() for m in r.said("progress")), timeout_s)
+
+    def wait_for_end(self, timeout_s=60):
+        self.wait_until(lambda: all(rank.status is not None for rank in self.ranks.values()), timeout_s)
+        statuses = {slot: rank.status for slot, rank in self.ranks.items()}
+        assert set(statuses.values()) == {0}, f"{statuses}\n{self.story()}"
+
+    def story(self):
+        parts = []
+        for rank in self.history:
+            parts.append(f"--- slot {rank.slot} pid {rank.process.pid} status {rank.status}\n{rank.text()[-3000:]}")
+            parts += [json.dumps(one)[:600] for one in rank.messages if one["type"] not in ("progress", "log")]
+        return "\n".join(parts)
+
+    def said(self, kind):
+        return [message for rank in self.history for message in rank.said(kind)]

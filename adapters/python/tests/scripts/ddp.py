@@ -1,0 +1,66 @@
+"""A stock DistributedDataParallel script, as in the tutorials. Runs unchanged under torchrun and under `openclaw train`."""
+
+import argparse
+import os
+
+import torch
+import torch.distributed as dist
+import torch.nn as nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+
+def data(samples):
+    generator = torch.Generator().manual_seed(7)
+    inputs = torch.randn(samples, 20, generator=generator)
+    truth = torch.randn(20, generator=generator)
+    labels = (inputs @ truth + 0.5 * torch.randn(samples, generator=generator) > 0).float()
+    return TensorDataset(inputs, labels)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--samples", type=int, default=3000)
+    parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--save", default="model.pt")
+    options = parser.parse_args()
+
+    dist.init_process_group("gloo")
+    rank, world = dist.get_rank(), dist.get_world_size()
+    torch.manual_seed(1 + rank)
+
+    train = data(options.samples)
+    sampler = DistributedSampler(train, seed=3)
+    loader = DataLoader(train, batch_size=options.batch, sampler=sampler, num_workers=options.workers)
+
+    model = DDP(nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 1)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=options.epochs * len(loader))
+    loss_function = nn.BCEWithLogitsLoss()
+
+    for epoch in range(options.epochs):
+        sampler.set_epoch(epoch)
+        model.train()
+        total = torch.zeros(2)
+        for inputs, labels in loader:
+            optimizer.zero_grad()
+            loss = loss_function(model(inputs).squeeze(1), labels)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            total += torch.tensor([loss.item(), 1.0])
+        dist.all_reduce(total)
+        if rank == 0:
+            print(f"epoch {epoch} loss {(total[0] / total[1]).item():.4f}", flush=True)
+
+    if rank == 0:
+        torch.save(model.module.state_dict(), options.save)
+    digest = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
+    print(f"rank {rank} of {world} weights {digest:.12f}", flush=True)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
