@@ -13,9 +13,8 @@ import time
 
 from .mesh import MeshBroken
 
-# What each rank says when a membership begins: committed units, steps, whether it joins, a digest of its random state, whether
-# its script has come to its end.
-_ROW = struct.Struct("<QQ?8s?")
+# What each rank says when a membership begins: committed units, steps, whether it joins, a digest of its random state.
+_ROW = struct.Struct("<QQ?8s")
 RETRY_S = 2.0
 
 
@@ -63,7 +62,6 @@ class Exchange:
         self.epoch = 0  # of the membership that the mesh was made of
         self.failure = None
         self.recoveries = []  # (seconds from the break to the membership, slots lost)
-        self.is_finishing = False
         self.is_alone = False
         self.step = lambda: 0
         self.random_digest = lambda: b"\0" * 8
@@ -146,17 +144,18 @@ class Exchange:
         self.together(attempt)
         return tuple(slot for slot, row in sorted(rows.items()) if row[2] and slot in self._targets)
 
-    def join(self, own_address):
-        """A replacement's way in: waits until the others let it in at a step boundary. -> rows by slot."""
+    def join(self, own_address, is_over):
+        """A replacement's way in: waits until the others let it in at a step boundary. -> rows by slot, or None where
+        `is_over()`: they came to their end meanwhile."""
         heard_of = 0
-        while True:
+        while not is_over():
             membership = self._worker.wait_for_membership(
                 lambda it: it.epoch > heard_of and any(
-                    one.slot == self.slot and one.address == own_address for one in it.joining), self._timeout_s * 10)
+                    one.slot == self.slot and one.address == own_address for one in it.joining), 0.5)
             if membership is None:
-                raise ExchangeFailed("The others never let this replacement in.")
+                continue
             heard_of = membership.epoch
-            threading.Thread(target=self._abort_when_newer, args=(membership,), daemon=True).start()
+            threading.Thread(target=self._abort_when_vain, args=(membership, is_over), daemon=True).start()
             try:
                 rows = self._configure(membership, admitting=True)
                 self.mesh.barrier()
@@ -164,19 +163,21 @@ class Exchange:
                 return rows
             except MeshBroken:
                 continue
+        return None
 
     def become_alone(self):
         """The others only waited to hand over their state: what follows this rank does for itself."""
         self.is_alone = True
-        self._targets = {self.slot: self._targets[self.slot]}
+        self._targets = {self.slot: ""}
         self.mesh.members = (self.slot,)
 
-    def _abort_when_newer(self, membership):
-        while self._worker.wait_for_membership(lambda it: it.epoch > membership.epoch, 0.5) is None:
-            if self.mesh.members:
+    def _abort_when_vain(self, membership, is_over):
+        """Ends the wait of `join` where a newer membership came, or where nobody will let it in any more."""
+        while not self.mesh.members:
+            if is_over() or self._worker.wait_for_membership(lambda it: it.epoch > membership.epoch, 0.5) is not None:
+                if not self.mesh.members:
+                    self.mesh.abort(-1, "nobody waits for this membership any more")
                 return
-        if not self.mesh.members:
-            self.mesh.abort(-1, "a newer membership came")
 
     def _configure(self, membership, admitting):
         """Connects a membership's mesh. The mesh's epochs are twice the daemon's: letting somebody in is one of its own."""
@@ -188,7 +189,7 @@ class Exchange:
         self._targets = {one.slot: one.address for one in members}
         self.mesh.configure(2 * membership.epoch + admitting, members, self._timeout_s)
         joins = any(one.slot == self.slot for one in membership.joining)
-        row = _ROW.pack(self.units, self.step(), joins, self.random_digest(), self.is_finishing)
+        row = _ROW.pack(self.units, self.step(), joins, self.random_digest())
         rows = {slot: _ROW.unpack(one) for slot, one in self.mesh.all_gather(row).items()}
         self.epoch = membership.epoch
         return rows

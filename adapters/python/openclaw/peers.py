@@ -17,24 +17,25 @@ ANSWER_BYTES_MAX = 64 << 30
 
 
 class Peers:
-    """This rank's end: answers `position` with what `position()` says, and `state` with what was offered for an epoch."""
+    """This rank's end: answers questions with what their functions say, and `state KEY SLOT` with what was offered for the key."""
 
-    def __init__(self, listen, secret, position):
+    def __init__(self, listen, secret, questions):
         if not secret and not listen.startswith("127."):
             raise ValueError(f"The side channel does not listen on {listen} without OPENCLAW_JOB_SECRET.")
         self._secret = secret
-        self._position = position
+        self._questions = questions
         self._offers = {}
+        self.served = set()  # (key, slot) of those who fetched what was offered
         self._offered = threading.Condition()
         self._listener = socket.create_server((listen, 0), backlog=64)
         self.address = "{}:{}".format(*self._listener.getsockname()[:2])
         threading.Thread(target=self._accept, name="openclaw-peers", daemon=True).start()
         os.register_at_fork(after_in_child=self._listener.close)
 
-    def offer(self, epoch, content):
-        """What a replacement of this epoch may fetch; the offer before it is dropped."""
+    def offer(self, key, content):
+        """What replacements may fetch by this key; the offer before it is dropped."""
         with self._offered:
-            self._offers = {epoch: content}
+            self._offers = {str(key): content}
             self._offered.notify_all()
 
     def _accept(self):
@@ -58,18 +59,20 @@ class Peers:
                 head = {"bytes": len(content), "proof": _proof(self._secret, nonce, hashlib.sha256(content).hexdigest())}
                 connection.sendall(json.dumps(head).encode() + b"\n")
                 connection.sendall(content)
-            except (OSError, ValueError, KeyError, TypeError):
+                if request["ask"].startswith("state "):
+                    self.served.add(tuple(request["ask"].split()[1:]))
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError):
                 return
 
     def _content(self, request):
-        if request["ask"] == "position":
-            return self._position()
-        epoch = int(request["ask"].removeprefix("state "))
+        if request["ask"] in self._questions:
+            return self._questions[request["ask"]]()
+        key = request["ask"].split()[1]
         deadline = time.monotonic() + 60
         with self._offered:
-            while epoch not in self._offers and time.monotonic() < deadline:
+            while key not in self._offers and time.monotonic() < deadline:
                 self._offered.wait(1)
-            return self._offers[epoch]
+            return self._offers[key]
 
 
 def ask(address, secret, question, timeout_s=60):

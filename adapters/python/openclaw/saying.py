@@ -12,7 +12,7 @@ def log(step=None, **values):
     global _steps
     _steps += 1
     training = _training()
-    if training is not None and training.is_ghost:
+    if training is not None and training.is_mute:
         return
     if len(values) > NAMES_MAX:
         raise ValueError(f"openclaw.log takes {NAMES_MAX} values at once; these are {len(values)}.")

@@ -25,6 +25,7 @@ class Rank:
     def __init__(self, job, slot, is_joining):
         self.job, self.slot, self.is_joining = job, slot, is_joining
         self.messages = []
+        self.born = time.monotonic()
         self.mesh = None
         self.state = "gone" if is_joining else "live"  # until it says where its mesh listens
         self.status = None
@@ -51,11 +52,13 @@ class Rank:
             "OPENCLAW_COLLECTIVES": os.environ.get("OPENCLAW_COLLECTIVES", ""), "OPENCLAW_CHECKPOINTS": job.checkpoints,
             "OPENCLAW_CHECKPOINT_EVERY_S": str(job.checkpoint_every_s), "OPENCLAW_CHECKPOINT_KEEP": "3",
             "OPENCLAW_WIRE": job.wire, "OPENCLAW_MEMBERSHIP_TIMEOUT_S": "20",
-            "PYTHONPATH": os.pathsep.join([str(PYTHON_FOLDER / "hook"), str(PYTHON_FOLDER), *job.python_path]),
+            "PYTHONPATH": os.pathsep.join([str(PYTHON_FOLDER / "hook"), str(PYTHON_FOLDER), *job.python_path, *filter(None, [os.environ.get("PYTHONPATH")])]),
             **job.environment,
         }
         if self.is_joining:
             environment["OPENCLAW_JOINING"] = "1"
+        if job.own_hosts:
+            environment["OPENCLAW_HOST"] = f"host-{self.slot}"
         return environment
 
     def send(self, kind, **values):
@@ -89,13 +92,14 @@ class Job:
     """N ranks of one script. `replace=True` starts a replacement the moment a rank dies."""
 
     def __init__(self, script, *arguments, world=3, replace=True, wire="float32", checkpoint_every_s=30, checkpoints=None,
-                 attempt=1, environment=None, python_path=()):
+                 attempt=1, environment=None, python_path=(), own_hosts=False):
         self._home = tempfile.TemporaryDirectory(prefix="openclaw-bench-")
         self.folder = self._home.name
         self.command = [sys.executable, str(script), *map(str, arguments)]
         self.world, self.replace, self.wire = world, replace, wire
         self.checkpoints = checkpoints or os.path.join(self.folder, "checkpoints")
         self.checkpoint_every_s, self.attempt = checkpoint_every_s, attempt
+        self.own_hosts = own_hosts
         self.environment, self.python_path = environment or {}, list(python_path)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
@@ -181,7 +185,7 @@ class Job:
         os.killpg(rank.process.pid, how)
         return rank
 
-    def wait_until(self, what, timeout_s=40):
+    def wait_until(self, what, timeout_s=90):
         deadline = time.monotonic() + timeout_s
         with self._news:
             while not what():
@@ -190,13 +194,21 @@ class Job:
                     raise AssertionError("it did not happen within %g s\n%s" % (timeout_s, self.story()))
                 self._news.wait(min(left, 0.05))
 
-    def wait_for_step(self, step, timeout_s=40):
-        self.wait_until(lambda: any(m["step"] >= step for r in self.ranks.values() for m in r.said("progress")), timeout_s)
+    def wait_for_step(self, step, timeout_s=90):
+        self.wait_until(lambda: self.step() >= step, timeout_s)
 
-    def wait_for_end(self, timeout_s=60):
+    def wait_for_end(self, status=0, timeout_s=90):
         self.wait_until(lambda: all(rank.status is not None for rank in self.ranks.values()), timeout_s)
         statuses = {slot: rank.status for slot, rank in self.ranks.items()}
-        assert set(statuses.values()) == {0}, f"{statuses}\n{self.story()}"
+        assert set(statuses.values()) == {status}, f"{statuses}\n{self.story()}"
+
+    def step(self):
+        """The highest step that any rank told."""
+        return max((message["step"] for message in self.said("progress")), default=0)
+
+    def lines(self, start):
+        """What the ranks printed, of the lines that begin so, without the beginning."""
+        return [line[len(start):] for rank in self.history for line in rank.text().splitlines() if line.startswith(start)]
 
     def story(self):
         parts = []

@@ -33,22 +33,27 @@ class _Muted:
 class Ghost:
     """What a ghost hands out instead of work."""
 
-    def __init__(self):
+    def __init__(self, weights):
+        self._weights = weights  # () -> states of models by number, of about the time that is caught up with
         self._batches = {}
         self._answers = {}
         self._zeros = {}
+        self._weighted = set()
         self._stdout = sys.stdout
         sys.stdout = _Muted(sys.stdout)
         logging.disable(logging.CRITICAL)
 
     def end(self):
-        """The output is heard again, and nothing of the ghost is kept."""
-        if isinstance(sys.stdout, _Muted):
-            sys.stdout = self._stdout
-        logging.disable(logging.NOTSET)
+        """Nothing of the ghost is kept; `hear` makes the output heard again."""
         for parameter in self._zeros:
             parameter.grad = None
         self._batches, self._answers, self._zeros = {}, {}, {}
+
+    def hear(self):
+        """What is printed from here on was not made from a ghost's batch."""
+        if isinstance(sys.stdout, _Muted):
+            sys.stdout = self._stdout
+        logging.disable(logging.NOTSET)
 
     def batch(self, loader):
         """The loader's first batch, whenever one is asked for."""
@@ -69,8 +74,17 @@ class Ghost:
         key = (id(model), torch.is_grad_enabled(), model.training, tuple(_shape(one) for one in arguments),
                tuple((name, _shape(one)) for name, one in sorted(options.items())))
         if key not in self._answers:
+            self._take_weights(model)
             self._answers[key] = model.module(*arguments, **options)
         return self._answers[key]
+
+    def _take_weights(self, model):
+        """What the script makes of a ghost's answers (a mean loss, say) is then of the size that it is at the others."""
+        if model not in self._weighted:
+            self._weighted.add(model)
+            state = self._weights().get(model._openclaw_number)
+            if state is not None:
+                model.module.load_state_dict(state)
 
     def backward(self, models):
         """Gradients that are there, and nought."""

@@ -108,6 +108,7 @@ class Pass:
 
     def __next__(self):
         training = self._training
+        training.hear()
         batch = self._ghostly() if training.is_ghost else self._really()
         self.lap.handed += 1
         training.count(batch)

@@ -182,15 +182,15 @@ def _models():
         if not self._openclaw_hooked:
             self._openclaw_hooked = self._openclaw_is_ours = True
             hooking(self, None, Gradients(_training, self._openclaw_number).hook)
-        if self._has_rebuilt_buckets:
-            return forward(self, *arguments, **options)
-        _training.layout_record = []
+        _training.is_in_forward = True
+        _training.layout_record = None if self._has_rebuilt_buckets else []
         try:
             return forward(self, *arguments, **options)
         finally:
-            if self._has_rebuilt_buckets:
-                _training.layouts[self._openclaw_number] = [one.clone() for one in _training.layout_record]
-            _training.layout_record = None
+            _training.is_in_forward = False
+            record, _training.layout_record = _training.layout_record, None
+            if record and self._has_rebuilt_buckets:
+                _training.layouts[self._openclaw_number] = [one.clone() for one in record]
 
     DistributedDataParallel.__init__ = wrapped_init
     DistributedDataParallel.forward = wrapped_forward

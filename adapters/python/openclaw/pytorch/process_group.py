@@ -155,7 +155,7 @@ class ProcessGroup(dist.ProcessGroup):
         training = self._training
         if training.is_ghost:
             return _done(self._as_ghost(inputs, outputs))
-        if root is not None and root not in training.exchange.members:
+        if root is not None and root not in training.exchange.members and not training.is_in_forward:
             training.warn_of_absent_root(root)
         given = [_on_host(one) for one in inputs]
         unit = TensorUnit(lambda mesh: attempt(mesh, given), outputs, training.place())

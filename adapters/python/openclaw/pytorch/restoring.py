@@ -26,7 +26,9 @@ class Restoring:
         self._ranks = {}  # from a checkpoint: what belonged to single ranks, by slot
         self._digests = None
         self._front = 0  # the others are at this step at least
-        self._asked_at_front = False
+        self._is_over = False  # the others wait at their end to hand over their state
+        self._peer = ""
+        self._ask_again_at = 0.0
 
     # -- following the living
 
@@ -42,16 +44,39 @@ class Restoring:
     def _learn(self):
         training = self._training
         for attempt in range(50):
-            for member in training.worker.membership.live:
-                if member.peer and member.slot != training.contract.slot:
-                    with contextlib.suppress(OSError, ValueError):
-                        position = json.loads(peers.ask(member.peer, training.contract.secret, "position", 10))
-                        self._front = position["step"]
-                        training.extra_batches = dict(position["extra"])
-                        training.jumps = dict(position["jumps"])
-                        return
+            position = self._position()
+            if position is not None:
+                self._front, self._is_over = position["step"], position["is_finishing"]
+                training.extra_batches, training.jumps = dict(position["extra"]), dict(position["jumps"])
+                return
             time.sleep(0.1 * min(attempt + 1, 10))
         raise LostPlace("None of the other ranks answered.")
+
+    def _position(self):
+        """What a living rank says about how far it is; None where nobody answers."""
+        training = self._training
+        for member in training.worker.membership.live:
+            if member.peer and member.slot != training.contract.slot:
+                with contextlib.suppress(OSError, ValueError):
+                    self._peer = member.peer
+                    return json.loads(peers.ask(member.peer, training.contract.secret, "position", 10))
+        return None
+
+    def weights(self):
+        """The models' weights of about the time that this ghost catches up with, by the models' numbers."""
+        if self._saved is not None:
+            return self._saved["models"]
+        with contextlib.suppress(OSError, ValueError):
+            return snapshot.unpacked(peers.ask(self._peer, self._training.contract.secret, "weights", 60))
+        return {}
+
+    def _others_came_to_their_end(self):
+        now = time.monotonic()
+        if not self._is_over and now >= self._ask_again_at:
+            self._ask_again_at = now + 0.5
+            position = self._position()
+            self._is_over = position is not None and position["is_finishing"]
+        return self._is_over
 
     def boundary(self):
         """The ghost stands at a step boundary."""
@@ -69,16 +94,21 @@ class Restoring:
     def _come_in(self):
         """Waits to be let in at a boundary of the others, and takes the state of one of them."""
         training = self._training
-        training.introduce()
-        rows = training.exchange.join(training.mesh.address)
-        others = sorted(slot for slot, row in rows.items() if not row[2])
-        self._digests = [rows[slot][3] for slot in others]
-        epoch = training.exchange.epoch
-        address = next(one.peer for one in training.worker.membership.members if one.slot == others[0])
-        self._saved = snapshot.unpacked(peers.ask(address, training.contract.secret, f"state {epoch}", 120))
-        training.extra_batches, training.jumps = dict(self._saved["extra"]), dict(self._saved["jumps"])
-        if any(rows[slot][4] for slot in others):
+        rows = None
+        if not self._is_over:
+            training.introduce()
+            rows = training.exchange.join(training.mesh.address, self._others_came_to_their_end)
+        if rows is None:
+            key, address = "final", self._peer
             training.exchange.become_alone()
+        else:
+            others = sorted(slot for slot, row in rows.items() if not row[2])
+            self._digests = [rows[slot][3] for slot in others]
+            key = training.exchange.epoch
+            address = next(one.peer for one in training.worker.membership.members if one.slot == others[0])
+        answer = peers.ask(address, training.contract.secret, f"state {key} {training.contract.slot}", 120)
+        self._saved = snapshot.unpacked(answer)
+        training.extra_batches, training.jumps = dict(self._saved["extra"]), dict(self._saved["jumps"])
 
     # -- following a checkpoint
 
@@ -156,12 +186,11 @@ class Restoring:
         training.step = saved["step"]
         training.wire = saved["wire"] if training.contract.wire == "auto" else training.wire
         training.samples_repeated, training.samples_lost = saved["counted"]
-        ghost, training.ghost, training.restoring = training.ghost, None, Restoring(training, self._folder)
-        ghost.end()
+        training.end_ghost()
         if is_same_world:
             self._go_on_with_data(saved)
         self._set_random_state(saved)
-        training.reported_from_here()
+        training.pace.begin(training.step)
         if training.contract.joining:
             training.worker.send("joined", epoch=training.exchange.epoch, step=training.step)
 

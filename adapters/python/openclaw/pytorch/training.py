@@ -1,6 +1,5 @@
 """Training: one rank's part in the job. Where it is, what its state consists of, and what happens at a step boundary."""
 
-import collections
 import json
 import os
 import struct
@@ -16,14 +15,14 @@ from ..mesh import WIRES, Mesh
 from . import snapshot
 from .ghost import Ghost
 from .gradients import GradientUnit
+from .pace import Pace, chosen_wire
 from .restoring import Restoring
 
 # What each rank says at a tick: the newest epoch with somebody to let in, wishes, seconds of a step, of them waited, bytes sent.
 _TICK = struct.Struct("<QBddQ")
-_CHECKPOINT, _STOP, _MISSING = 1, 2, 4
+_CHECKPOINT, _STOP = 1, 2
 TICK_EVERY_S = 0.25
 TICK_STEPS_MAX = 64
-PROGRESS_EVERY_S = 0.1
 STOPPED_AS_ASKED = 75  # the exit status of a rank that left because its Worker asked it to
 NEEDS_OWN_GROUP = 76  # the exit status of a script that turned out to need torch's own process group
 LOST_ITS_PLACE = 77  # the exit status of a replacement that has to begin again
@@ -41,8 +40,8 @@ class Training:
         self.mesh = None
         self.peers = None
         self.registry = snapshot.Registry()
-        self.restoring = None
-        self.ghost = None
+        self.restoring = self.pace = None
+        self.ghost = self._fading = None
         self.step = 0
         self.wire = WIRES.get(contract.wire, 0)
         self.gone = set()  # slots that nobody stands for at this point of the program
@@ -51,8 +50,10 @@ class Training:
         self.extra_batches = {}  # of passes that ended with a takeover: batches beyond the loader's length
         self.jumps = {}  # passes that began with a step number of their own, after a change of the world's size
         self.in_takeover = False
+        self.is_in_forward = False  # of a model that sends its buffers from slot 0, or from the lowest that is there
         self.layouts = {}  # by model: the two tensors by which the ranks agreed on rebuilt buckets
         self.is_finished = False
+        self.is_finishing = False  # what is left to do is to hand over the state
         self.samples = 0
         self.samples_repeated = 0
         self.samples_lost = 0
@@ -61,15 +62,8 @@ class Training:
         self._checkpoint_at = time.monotonic() + contract.checkpoint_every_s
         self._tick_at = 1
         self._tick_interval = 1
-        self._begun_at = self._reported_at = time.monotonic()
-        self._steps_reported = 0
-        self._waits = collections.deque(maxlen=16)
-        self._waited_s = 0.0
-        self._last_tick = (time.monotonic(), 0, 0)  # when, at which step, after how many bytes
         self._warned = set()
         self._serial = 0
-        self._newest_unit = None
-        self._communicated_s = 0.0
         self.layout_record = None  # while a model's first forward passes may agree on buckets: what was agreed
         self.layout_replay = None
 
@@ -79,20 +73,24 @@ class Training:
         """Finds the others, or what an earlier life left, or both."""
         contract = self.contract
         self.mesh = Mesh(contract.collectives, contract.slot, contract.listen)
-        self.peers = peers.Peers(contract.listen, contract.secret, lambda: json.dumps(self.described()).encode())
+        self.peers = peers.Peers(contract.listen, contract.secret, {
+            "position": lambda: json.dumps(self.described()).encode(),
+            # Read while training goes on: some weights are of this step and some of the next.
+            "weights": lambda: snapshot.packed(self.registry.copies()["models"])})
         self.exchange = Exchange(self.mesh, self.worker, contract, self.lost)
         self.exchange.step = lambda: self.step
         self.exchange.random_digest = snapshot.random_digest
+        self.pace = Pace(self.mesh, self.worker)
         self.restoring = Restoring(self, self._folder)
         if contract.joining:
-            self.ghost = Ghost()
+            self.ghost = Ghost(self.restoring.weights)
             self.restoring.follow()
             return
         self.introduce()
         self.exchange.form()
         self.gone = set(range(contract.world)) - set(self.exchange.members)
         if self._folder is not None and self.restoring.find():
-            self.ghost = Ghost()
+            self.ghost = Ghost(self.restoring.weights)
 
     def introduce(self):
         """Tells where this rank can be reached."""
@@ -101,6 +99,21 @@ class Training:
     @property
     def is_ghost(self):
         return self.ghost is not None
+
+    def end_ghost(self):
+        """From here on the rank works. The rest of the loop's body still sees a ghost's numbers, and stays mute."""
+        self._fading, self.ghost = self.ghost, None
+        self._fading.end()
+
+    def hear(self):
+        """The script asked for data, or came to its end: its numbers are real again."""
+        if self._fading is not None:
+            self._fading.hear()
+            self._fading = None
+
+    @property
+    def is_mute(self):
+        return self.is_ghost or self._fading is not None
 
     # -- the walk over data
 
@@ -148,7 +161,7 @@ class Training:
 
     def begin_step_unit(self):
         unit = GradientUnit(self.place(), self.wire)
-        self._newest_unit = unit
+        self.pace.unit = unit
         return self.exchange.submit(unit)
 
     def lost(self, slots, unit, is_committed):
@@ -178,67 +191,28 @@ class Training:
         if self.is_ghost:
             self.restoring.boundary()
             return
-        self._report()
+        self.pace.stepped(self)
         if self.step >= self._tick_at:
             self._tick()
-
-    def _report(self):
-        unit, self._newest_unit = self._newest_unit, None
-        if unit is not None and unit.settled_at is not None and unit.closed_at is not None:
-            self._waits.append(max(0.0, unit.settled_at - unit.closed_at))
-            self._waited_s += self._waits[-1]
-            self._communicated_s += unit.communication_s
-        now = time.monotonic()
-        steps = self.step - self._steps_reported
-        if now - self._reported_at < PROGRESS_EVERY_S or steps <= 0:
-            return
-        step_s, wait_s = (now - self._reported_at) / steps, self._waited_s / steps
-        statistics = self.mesh.statistics()
-        self.worker.send(
-            "progress", step=self.step, samples=self.samples, step_s=step_s, compute_s=max(0.0, step_s - wait_s),
-            communication_s=self._communicated_s / steps, wait_s=wait_s, epoch=self.exchange.epoch,
-            wire_bytes=statistics.wire_bytes_sent, logical_bytes=statistics.logical_bytes, data_epoch=self.passes_begun)
-        self._reported_at, self._steps_reported, self._waited_s, self._communicated_s = now, self.step, 0.0, 0.0
-
-    def reported_from_here(self):
-        """A rank that just took its place has no step times to tell yet."""
-        now = time.monotonic()
-        self._reported_at, self._steps_reported, self._last_tick = now, self.step, (now, self.step, 0)
 
     def _tick(self):
         """All ranks tell each other what they know and wish, and so decide the same."""
         now = time.monotonic()
-        since, step_then, bytes_then = self._last_tick
-        step_s = (now - since) / max(1, self.step - step_then)
-        sent = self.mesh.statistics().wire_bytes_sent
+        step_s, wait_s, sent = self.pace.since_tick(self.step)
         wishes = (_CHECKPOINT if self._wants_checkpoint(now) else 0) | (_STOP if self.worker.stop_within_s is not None else 0)
-        own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, self._exposed_s(), sent - bytes_then)
+        own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, wait_s, sent)
         table = [_TICK.unpack(one) for one in self.exchange.gather(own, self.place()).values()]
-        self._last_tick = (time.monotonic(), self.step, sent)
+        self.pace.ticked(self.step)
         self._tick_interval = max(1, min(TICK_STEPS_MAX, round(TICK_EVERY_S / max(1e-6, max(row[2] for row in table)))))
         self._tick_at = self.step + self._tick_interval
-        self._choose_wire(table)
+        if self.contract.wire == "auto":
+            self.wire = chosen_wire(self.wire, self.step, table)
         if self.in_takeover:  # its laps are not part of what a checkpoint describes
             return
         if any(row[1] & (_CHECKPOINT | _STOP) for row in table):
             self._checkpoint(is_last=any(row[1] & _STOP for row in table))
         if any(row[0] for row in table):
             self._admit(max(row[0] for row in table))
-
-    def _exposed_s(self):
-        """Mean seconds that the last steps' backward waited for gradients after its own work was done."""
-        return sum(self._waits) / len(self._waits) if self._waits else 0.0
-
-    def _choose_wire(self, table):
-        """`auto`: shorter numbers pay only where steps wait for bytes between hosts. All ranks see the same table."""
-        if self.contract.wire != "auto" or self.step < 8 or not any(row[4] for row in table):
-            return
-        step_s = max(row[2] for row in table)
-        waited = min(row[3] for row in table) / max(1e-9, step_s)  # the least: who waits most waits for a slow rank
-        if self.wire == WIRES["float32"] and waited > 0.1:
-            self.wire = WIRES["bfloat16"]
-        elif self.wire == WIRES["bfloat16"] and waited > 0.25 and self.step >= 32:
-            self.wire = WIRES["int8"]
 
     # -- coming
 
@@ -265,7 +239,8 @@ class Training:
         """How far this rank is: what a ghost needs to follow."""
         extra = {**self.extra_batches, **{walk.number: walk.handed - len(walk) for walk in self.open_passes()
                                           if walk.is_takeover and walk.number is not None}}
-        return {"step": self.step, "extra": list(extra.items()), "jumps": list(self.jumps.items())}
+        return {"step": self.step, "extra": list(extra.items()), "jumps": list(self.jumps.items()),
+                "is_finishing": self.is_finishing}
 
     def captured(self):
         """The whole state at this boundary."""
@@ -333,6 +308,7 @@ class Training:
         if self.is_finished or self.exchange is None or self.exchange.failure is not None:
             return
         self.is_finished = True
+        self.hear()
         self._writer.wait()
         if self.is_ghost:
             raise RuntimeError("The script ended before this replacement could take its place: it does not run the way "
@@ -346,17 +322,19 @@ class Training:
         self.exchange.close()
 
     def _wait_for_missing(self):
-        self.exchange.is_finishing = True
+        """Replacements on their way fetch the last state, and do alone what is left of the script for their slots."""
+        missing = self.contract.world - len(self.exchange.members)
         deadline = time.monotonic() + FINISH_WAIT_S
-        while True:
-            is_due = self.leads and time.monotonic() < deadline
-            own = _TICK.pack(self._epoch_to_admit(), _MISSING if is_due else 0, 0, 0, 0)
-            table = [_TICK.unpack(one) for one in self.exchange.gather(own).values()]
-            if any(row[0] for row in table):
-                self._admit(max(row[0] for row in table))
-            missing = set(range(self.contract.world)) - set(self.exchange.members)
-            if not missing or not self.owns_group or not any(row[1] & _MISSING for row in table):
+        while self.owns_group:
+            served = sum(1 for key, _ in self.peers.served if key == "final")
+            table = self.exchange.gather(struct.pack("<Q?", served, self.leads and time.monotonic() > deadline)).values()
+            rows = [struct.unpack("<Q?", one) for one in table]
+            missing = self.contract.world - len(self.exchange.members) - sum(row[0] for row in rows)
+            if missing <= 0 or any(row[1] for row in rows):
                 return
+            if not self.is_finishing:
+                self.peers.offer("final", snapshot.packed(self.captured()))
+                self.is_finishing = True
             time.sleep(0.05)
 
     def needs_torchs_own(self, what):

@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 def data(samples):
     generator = torch.Generator().manual_seed(7)
+    numbers = torch.arange(samples)
     inputs = torch.randn(samples, 20, generator=generator)
     truth = torch.randn(20, generator=generator)
     labels = (inputs @ truth + 0.5 * torch.randn(samples, generator=generator) > 0).float()
-    return TensorDataset(inputs, labels)
+    return TensorDataset(inputs, labels, numbers)
 
 
 def main():
@@ -24,6 +25,7 @@ def main():
     parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--trace", action="store_true", help="print which samples were trained on")
     parser.add_argument("--save", default="model.pt")
     options = parser.parse_args()
 
@@ -44,12 +46,14 @@ def main():
         sampler.set_epoch(epoch)
         model.train()
         total = torch.zeros(2)
-        for inputs, labels in loader:
+        for inputs, labels, numbers in loader:
             optimizer.zero_grad()
             loss = loss_function(model(inputs).squeeze(1), labels)
             loss.backward()
             optimizer.step()
             scheduler.step()
+            if options.trace:
+                print("trained", epoch, *numbers.tolist(), flush=True)
             total += torch.tensor([loss.item(), 1.0])
         dist.all_reduce(total)
         if rank == 0:

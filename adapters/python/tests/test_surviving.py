@@ -1,0 +1,195 @@
+"""A stock DistributedDataParallel script under OpenClaw: undisturbed it does what it does under torchrun, and when its ranks die it
+goes on. Real processes, real kills; the bench stands in for daemon and Workers."""
+
+import collections
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from bench import Job  # noqa: E402
+
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    raise unittest.SkipTest(f"torch cannot be imported: {error}")
+if not os.path.exists(os.environ.get("OPENCLAW_COLLECTIVES", "")):
+    raise unittest.SkipTest("OPENCLAW_COLLECTIVES does not name the built libopenclaw_collectives.so")
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
+DDP = SCRIPTS / "ddp.py"
+BATCH = 10
+SEED = random.randrange(1 << 32)
+
+
+def losses(text):
+    return [float(one) for one in re.findall(r"loss ([0-9.]+)", text)]
+
+
+def under_torchruns_contract(script, *arguments, world):
+    """The script as torchrun starts it, with torch's own gloo. -> what the ranks printed"""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1",
+                   "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        ranks = [subprocess.Popen([sys.executable, str(script), *map(str, arguments)], cwd=folder, text=True,
+                                  env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in range(world)]
+        texts = [rank.communicate(timeout=120)[0] for rank in ranks]
+    assert all(rank.returncode == 0 for rank in ranks), texts
+    return "\n".join(texts)
+
+
+class Surviving(unittest.TestCase):
+    def assert_equal_weights(self, job, count):
+        digests = job.lines("rank ")
+        self.assertEqual(len(digests), count, job.story())
+        self.assertEqual(len({one.split("weights")[1] for one in digests}), 1, job.story())
+
+    def trained(self, job):
+        """{epoch: {sample: times}} as the script printed it after each step."""
+        seen = collections.defaultdict(collections.Counter)
+        for line in job.lines("trained "):
+            epoch, *samples = map(int, line.split())
+            seen[epoch].update(samples)
+        return seen
+
+    def test_undisturbed_it_is_stock_ddp(self):
+        stock = under_torchruns_contract(DDP, "--epochs", 2, "--samples", 900, world=3)
+        with Job(DDP, "--epochs", 2, "--samples", 900, world=3) as job:
+            job.wait_for_end()
+            self.assert_equal_weights(job, 3)
+            ours = losses(job.history[0].text())
+            self.assertEqual(len(ours), 2)
+            for mine, theirs in zip(ours, losses(stock)):
+                self.assertAlmostEqual(mine, theirs, delta=2e-4)
+            stocks = float(re.search(r"weights ([0-9.]+)", stock)[1])
+            self.assertAlmostEqual(float(job.lines("rank ")[0].split()[-1]), stocks, delta=stocks * 1e-4)
+            self.assertEqual(job.said("warning"), [])
+
+    def test_ranks_die_between_steps_and_inside_them_and_no_sample_is_lost(self):
+        draw = random.Random(SEED)
+        samples, epochs = 1500, 5
+        with Job(DDP, "--epochs", epochs, "--samples", samples, "--trace", world=3, checkpoint_every_s=0.2) as job:
+            job.wait_for_step(20)
+            time.sleep(draw.random() * 0.02)  # anywhere in a step
+            job.kill(2)
+            at = job.step()
+            job.wait_for_step(at + 5)
+            # Two at once; one of them, as it may happen, the rank that writes checkpoints.
+            time.sleep(draw.random() * 0.02)
+            job.kill(0)
+            if job.ranks[2].said("joined"):
+                job.kill(2)
+            job.wait_for_end()
+            self.assert_equal_weights(job, 3)
+            kills = sum(rank.status == -signal.SIGKILL for rank in job.history)
+            missing = repeated = 0
+            for epoch, times in self.trained(job).items():
+                missing += samples - len(times)
+                repeated += sum(times.values()) - len(times)
+            # A rank that dies after a step committed and before its script prints has trained on what it does not print.
+            self.assertLessEqual(missing, kills * BATCH, f"seed {SEED}\n{job.story()}")
+            told = job.said("samples")
+            self.assertEqual(repeated, told[-1]["repeated"] if told else 0, f"seed {SEED}\n{job.story()}")
+            self.assertLess(losses(job.ranks[0].text())[-1], 0.32, f"seed {SEED}\n{job.story()}")
+
+    def test_a_rank_that_dies_while_it_replaces_another_is_replaced_again(self):
+        with Job(DDP, "--epochs", 8, "--samples", 1500, world=2) as job:
+            job.wait_for_step(10)
+            job.kill(1)
+            job.wait_until(lambda: job.ranks[1].is_joining and job.ranks[1].said("hello"))
+            job.kill(1)
+            job.wait_for_end()
+            self.assert_equal_weights(job, 2)
+            self.assertEqual([rank.status for rank in job.history if rank.slot == 1].count(-signal.SIGKILL), 2)
+
+    def test_the_whole_job_goes_on_from_its_last_whole_checkpoint(self):
+        arguments = (DDP, "--epochs", 6, "--samples", 900)
+        with tempfile.TemporaryDirectory() as folder:
+            first, other = os.path.join(folder, "first"), os.path.join(folder, "other")
+            with Job(*arguments, world=3, checkpoint_every_s=0.1, checkpoints=first, replace=False) as job:
+                job.wait_until(lambda: len(job.said("checkpoint")) >= 3 and job.step() > 40)
+                for slot in range(3):
+                    job.kill(slot)
+                job.wait_until(lambda: all(rank.status is not None for rank in job.ranks.values()))
+            steps = sorted(name for name in os.listdir(first) if name.startswith("step-"))
+            self.assertGreaterEqual(len(steps), 2)
+            newest = os.path.join(first, steps[-1], "state.pt")
+            with open(newest, "r+b") as file:
+                file.seek(os.path.getsize(newest) // 2)
+                file.write(b"damaged")
+            shutil.copytree(first, other)
+            with Job(*arguments, world=3, checkpoints=first, attempt=2) as job:
+                job.wait_for_end()
+                self.assert_equal_weights(job, 3)
+                resumed = job.lines("rank ")[0]
+                self.assertIn("damaged", " ".join(one["what"] for one in job.said("warning")))
+            with Job(*arguments, world=3) as job:
+                job.wait_for_end()
+                self.assertEqual(job.lines("rank ")[0].split()[-1], resumed.split()[-1], "not what an undisturbed run ends with")
+                undisturbed = losses(job.history[0].text())[-1]
+            with Job(*arguments, world=2, checkpoints=other, attempt=3) as job:
+                job.wait_for_end()
+                self.assert_equal_weights(job, 2)
+                self.assertAlmostEqual(losses(job.history[0].text())[-1], undisturbed, delta=0.06)
+
+    def test_every_wire_learns_as_float32_does(self):
+        ends = {}
+        for wire in ("float32", "bfloat16", "int8"):
+            # Ranks that call their hosts by different names share no memory: the bytes go over TCP, as between hosts.
+            with Job(DDP, "--epochs", 3, "--samples", 900, world=2, wire=wire, own_hosts=True) as job:
+                job.wait_for_end()
+                self.assert_equal_weights(job, 2)
+                ends[wire] = losses(job.history[0].text())[-1]
+        self.assertAlmostEqual(ends["bfloat16"], ends["float32"], delta=0.02)
+        self.assertAlmostEqual(ends["int8"], ends["float32"], delta=0.02)
+
+    def test_a_script_that_needs_torchs_own_group_gets_it_in_its_next_life(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with Job(SCRIPTS / "sends.py", world=2, checkpoints=folder, replace=False) as job:
+                job.wait_until(lambda: any(rank.status is not None for rank in job.ranks.values()))
+                self.assertIn(76, [rank.status for rank in job.ranks.values()])
+                self.assertIn("point-to-point", job.said("warning")[0]["what"])
+            with Job(SCRIPTS / "sends.py", world=2, checkpoints=folder, attempt=2) as job:
+                job.wait_for_end()
+                self.assertEqual(job.lines("received "), ["0.0"])
+                self.assertEqual([one["survives"] for one in job.said("hello")], [False, False])
+
+    def test_a_single_process_loop_becomes_data_parallel_with_two_lines(self):
+        with Job(SCRIPTS / "loop.py", world=2) as job:
+            job.wait_for_end()
+            ends = job.lines("weights ")
+            self.assertEqual(len(set(ends)), 1, job.story())
+            self.assertTrue(ends[0].endswith("loss True"), job.story())
+            self.assertGreater(len(job.said("log")), 10)
+
+    def test_a_job_that_is_asked_to_stop_goes_on_from_there(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with Job(DDP, "--epochs", 50, "--samples", 900, world=2, checkpoints=folder, replace=False) as job:
+                job.wait_for_step(10)
+                for rank in job.ranks.values():
+                    rank.send("stop", within_s=20, checkpoint=True)
+                job.wait_for_end(status=75)
+                stopped = job.said("checkpoint")[-1]["step"]
+            with Job(DDP, "--epochs", 50, "--samples", 900, world=2, checkpoints=folder, attempt=2, replace=False) as job:
+                job.wait_until(lambda: job.said("progress"))
+                self.assertGreater(job.said("progress")[0]["step"], stopped)
+                job.ranks[0].send("stack_wanted")
+                job.wait_until(lambda: job.said("stack"))
+                self.assertIn("ddp.py", job.said("stack")[0]["threads"][0])
+
+
+if __name__ == "__main__":
+    unittest.main()
