@@ -10,25 +10,28 @@ enum PythonClients {
     /// False only where they cannot be installed, which is said.
     static func areThere() async -> Bool { await setup.value }
 
-    private static let setup = Task<Bool, Never> { await install() }
+    private static let setup = Task<Bool, Never> { await install("the official clients", by: "setup-clients.sh") }
 
-    private static func install() async -> Bool {
+    /// Runs one of the scripts that make an environment for Python.
+    static func install(_ what: String, by script: String) async -> Bool {
         let folder = TemporaryFolder()
         do throws(Fault) {
             let child = try Child.start(
                 .init(
-                    arguments: ["/bin/bash", "\(Workshop.root)/scripts/setup-clients.sh"], directory: Workshop.root,
-                    environment: inherited, outputPath: "\(folder.path)/setup.log"))
+                    arguments: ["/bin/bash", "\(Workshop.root)/scripts/\(script)"], directory: Workshop.root,
+                    environment: Surroundings.variables, outputPath: "\(folder.path)/setup.log"))
             if case .exited(code: 0) = await child.wait(limit: .seconds(600)) { return true }
-            print("SKIPPED, because the official clients cannot be installed:\n\(folder.text(of: "setup.log"))")
+            print("SKIPPED, because \(what) cannot be installed:\n\(folder.text(of: "setup.log"))")
         } catch {
-            print("SKIPPED, because the official clients cannot be installed: \(error.what) \(error.why)")
+            print("SKIPPED, because \(what) cannot be installed: \(error.what) \(error.why)")
         }
         return false
     }
+}
 
-    /// Where packages come from, and through what, is the machine's business.
-    private static var inherited: [String: String] {
+/// What the machine says to every process: where packages come from, and through what, is its business.
+enum Surroundings {
+    static var variables: [String: String] {
         var all: [String: String] = [:]
         var next = unsafe environ
         while let entry = unsafe next.pointee {

@@ -175,6 +175,10 @@ class Restoring:
         is_same_world = saved["world"] == training.contract.world
         if is_same_world and training.step != saved["step"]:
             self._lose_place(f"it is at step {training.step}, the state at {saved['step']}")
+        if not is_same_world:
+            # A schedule by batches has another length now; the ghost walked it to where the pass begins.
+            saved["schedulers"] = {number: state for number, state in saved["schedulers"].items()
+                                   if state.get("last_epoch", 0) <= saved["passes_begun"]}
         training.registry.load(saved)
         if training.contract.joining:
             self._take_layouts(saved)

@@ -39,7 +39,10 @@ class Registry:
 
     def copies(self):
         """{kind: {number: state}}: nothing in it changes when training goes on."""
-        return {kind: {number: on_host(_state(thing)) for number, thing in self.living(kind)} for kind in self.KINDS}
+        return {kind: self.copies_of(kind) for kind in self.KINDS}
+
+    def copies_of(self, kind):
+        return {number: on_host(_state(thing)) for number, thing in self.living(kind)}
 
     def load(self, copies):
         """Puts the states into the things of the same numbers."""

@@ -76,7 +76,7 @@ class Training:
         self.peers = peers.Peers(contract.listen, contract.secret, {
             "position": lambda: json.dumps(self.described()).encode(),
             # Read while training goes on: some weights are of this step and some of the next.
-            "weights": lambda: snapshot.packed(self.registry.copies()["models"])})
+            "weights": lambda: snapshot.packed(self.registry.copies_of("models"))})
         self.exchange = Exchange(self.mesh, self.worker, contract, self.lost)
         self.exchange.step = lambda: self.step
         self.exchange.random_digest = snapshot.random_digest

@@ -61,8 +61,12 @@ def main():
 
     if rank == 0:
         torch.save(model.module.state_dict(), options.save)
+    model.eval()
+    with torch.no_grad():
+        inputs, labels, _ = train.tensors
+        final = loss_function(model.module(inputs).squeeze(1), labels).item()
     digest = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
-    print(f"rank {rank} of {world} weights {digest:.12f}", flush=True)
+    print(f"rank {rank} of {world} final {final:.4f} weights {digest:.12f}", flush=True)
     dist.destroy_process_group()
 
 
