@@ -8,6 +8,7 @@ import sys
 
 import torch
 import torch.distributed as dist
+from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -165,13 +166,19 @@ def _models():
         init(self, *arguments, **options)
         if _training is not None:
             self._openclaw_number = _training.registry.add("models", self)
-            self._openclaw_hooked = not _training.owns_group
+            self._openclaw_hooked = False
 
     @functools.wraps(hooking)
     def register_comm_hook(self, *arguments, **options):
         if _training is not None and not getattr(self, "_openclaw_is_ours", False):
             self._openclaw_hooked = True
         return hooking(self, *arguments, **options)
+
+    def _hook(model):
+        if _training.owns_group:
+            hooking(model, None, Gradients(_training, model._openclaw_number).hook)
+        elif _contract.wire == "bfloat16":
+            hooking(model, None, default_hooks.bf16_compress_hook)  # torch's own group carries it, half as long
 
     @functools.wraps(forward)
     def wrapped_forward(self, *arguments, **options):
@@ -181,7 +188,7 @@ def _models():
             return _training.ghost.forward(self, arguments, options)
         if not self._openclaw_hooked:
             self._openclaw_hooked = self._openclaw_is_ours = True
-            hooking(self, None, Gradients(_training, self._openclaw_number).hook)
+            _hook(self)
         _training.is_in_forward = True
         _training.layout_record = None if self._has_rebuilt_buckets else []
         try:
