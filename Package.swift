@@ -33,6 +33,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let doors: [Target] = [
     door("CSQLite"), door("COpenSSL"), door("CYAML"), door("CCurl"), door("CLinux"),
     .target(name: "CJSON", path: "Sources/C/CJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+    // Loops over gradients: optimised in debug builds too, and nothing of it visible outside the shared library.
+    .target(
+        name: "CCollectives", path: "Sources/C/CCollectives",
+        cSettings: [.unsafeFlags(["-O3", "-fvisibility=hidden"])]),
 ]
 
 let groundFloor: [Target] = [
@@ -67,6 +71,17 @@ let house: [Target] = [
         ["Conducting", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
     module("Training", ["Faults"]),
+    module("Collectives", ["CCollectives"], loopSettings),
+    // What Python loads: the Swift runtime is inside, and only the C interface can be seen.
+    .target(
+        name: "CollectivesLibrary", dependencies: ["CCollectives", "Collectives"], exclude: ["exports.map"],
+        swiftSettings: loopSettings,
+        linkerSettings: [
+            .unsafeFlags([
+                "-static-stdlib", "-Xlinker", "--exclude-libs=ALL", "-Xlinker", "--gc-sections",
+                "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CollectivesLibrary/exports.map",
+            ])
+        ]),
     module(
         "Gateway",
         [
@@ -139,6 +154,7 @@ let rooms: [Target] = [
         "ExperimentsTests",
         ["Conducting", "Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
     tests("TrainingTests", ["Faults", "Training"]),
+    tests("CollectivesTests", ["CCollectives", "Collectives", "Processes", "Statistics", "TestFolders"]),
     tests(
         "GatewayTests",
         [
@@ -173,6 +189,7 @@ let package = Package(
         .executable(name: "openclaw-validate", targets: ["openclaw-validate"]),
         .executable(name: "openclaw-allocations", targets: ["openclaw-allocations"]),
         .executable(name: "openclaw-bandits", targets: ["openclaw-bandits"]),
+        .library(name: "openclaw_collectives", type: .dynamic, targets: ["CollectivesLibrary"]),
     ],
     targets: doors + groundFloor + house + rooms,
     cLanguageStandard: .c2x,

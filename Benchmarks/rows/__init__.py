@@ -36,7 +36,7 @@ def row(seconds):
 
 def load():
     """All rows, in the order in which they are measured and shown."""
-    for capability in ("gateway", "releases", "experiments", "models", "bandits", "training", "ledger"):
+    for capability in ("gateway", "releases", "experiments", "models", "bandits", "training", "collectives", "ledger"):
         importlib.import_module(f"rows.{capability}")
     return ROWS
 
