@@ -15,7 +15,7 @@ STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release $(STRICT) --static-swift-stdlib
 BINARY := .build/release/openclaw
 COLLECTIVES := .build/release/libopenclaw_collectives.so
-BENCHES := openclaw-allocations openclaw-appends openclaw-bandits openclaw-scheduling
+BENCHES := openclaw-allocations openclaw-appends openclaw-bandits openclaw-refresh openclaw-scheduling
 SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
 
 .PHONY: help build test demo bench validate install format lint clean setup-build setup-demo setup-bench

@@ -118,6 +118,9 @@ let house: [Target] = [
     .executableTarget(
         name: "openclaw-scheduling", dependencies: ["Faults", "JSON", "Ledger", "Training"], path: "Benchmarks/Scheduling",
         swiftSettings: settings),
+    .executableTarget(
+        name: "openclaw-refresh", dependencies: ["Experiments", "JSON", "Statistics"], path: "Benchmarks/Refresh",
+        swiftSettings: settings),
     .target(name: "AllocationCounter", path: "Benchmarks/AllocationCheck/Counter"),
     .executableTarget(
         name: "openclaw-allocations", dependencies: ["AllocationCounter", "Gateway", "HTTP", "Outcomes", "Routing"],

@@ -90,16 +90,23 @@ extension ExperimentScenario {
             same(
                 "p90, leader takes 90 %", metric(.quantile, quantile: 0.9), .logNormal(sigma: 1), 100, units: 2_000, leader,
                 lookEvery: 0.04),
+            // Of three, the shares of the two others are the last known ones when feedback comes.
+            different(
+                "A/A binary 5 %, three variants, late hits, leader takes 80 %", metric(.binary), .binary, [0.05, 0.05, 0.05],
+                units: 4_000, leader, delay: 500, asks: .falseAlarms),
+            different(
+                "A/A mean, three variants, late, leader takes 80 %", metric(.mean), .logNormal(sigma: 1), [1, 1, 1],
+                units: 3_000, leader, delay: 500, asks: .falseAlarms),
         ]
     }
 
     /// A variant that is better by exactly what matters, found or at least never taken for the worse one.
     private static func different(
         _ name: String, _ metric: Metric, _ shape: SyntheticUsers.Shape, _ figures: [Double], units: Int,
-        _ sharing: ExperimentSimulation.Sharing = even, visits: SyntheticUsers.Visits = .once, covariate: Double? = nil,
-        asks question: Question
+        _ sharing: ExperimentSimulation.Sharing = even, visits: SyntheticUsers.Visits = .once, delay: Double = 0,
+        covariate: Double? = nil, asks question: Question
     ) -> ExperimentScenario {
-        let users = SyntheticUsers(shape: shape, figures: figures, visits: visits, covariate: covariate)
+        let users = SyntheticUsers(shape: shape, figures: figures, visits: visits, delay: delay, covariate: covariate)
         return ExperimentScenario(
             name: name,
             simulation: ExperimentSimulation(metric: metric, users: users, sharing: sharing, visits: units, lookEvery: 0.03),
@@ -123,6 +130,11 @@ extension ExperimentScenario {
                 units: 3_000, visits: .again(count: 500), asks: .wrongWinners(promise: 0.025)),
         ]
     }
+
+    /// Of Wald's bound. Among two-sided tests of an unknown effect that may be looked at any time the best normal mixture takes
+    /// 1.85 in the median, and the one that is used here 1.99 (docs/analysis.md); looks that are 3 % apart and the rates of both
+    /// variants, which nobody knows, take the rest.
+    private static let decided = 2.3
 
     /// Power at the sample size that `plan` names, and time to decision.
     private static var times: [ExperimentScenario] {
@@ -149,16 +161,16 @@ extension ExperimentScenario {
                 units: Int(meanPlanned), asks: .power(atLeast: 0.8)),
             different(
                 "10 % against 12 %", metric(.binary, effect: 0.02), .binary, [control, better], units: 30_000,
-                asks: .decision(wald: wald, textbook: once, promise: 3)),
+                asks: .decision(wald: wald, textbook: once, promise: decided)),
             different(
                 "10 % against 12 %, nothing planned", metric(.binary), .binary, [control, better], units: 30_000,
-                asks: .decision(wald: wald, textbook: once, promise: 3)),
+                asks: .decision(wald: wald, textbook: once, promise: decided)),
             different(
                 "mean +0.1 deviations", metric(.mean, effect: 0.1), .normal(deviation: 1), [0, 0.1], units: 16_000,
-                asks: .decision(wald: meanWald, textbook: meanOnce, promise: 3)),
+                asks: .decision(wald: meanWald, textbook: meanOnce, promise: decided)),
             different(
                 "mean +0.1 deviations, CUPED of half", metric(.mean, effect: 0.1), .normal(deviation: 1), [0, 0.1], units: 10_000,
-                covariate: 0.5, asks: .decision(wald: meanWald / 2, textbook: meanOnce / 2, promise: 3)),
+                covariate: 0.5, asks: .decision(wald: meanWald / 2, textbook: meanOnce / 2, promise: decided)),
         ]
     }
 }

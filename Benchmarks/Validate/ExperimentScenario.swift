@@ -37,7 +37,8 @@ extension ExperimentScenario {
         case .decision(let wald, let textbook, let promise):
             let times = results.filter { $0.outcome != .undecided }.map { Double($0.visits) }
             var row = Row.multiple(name, "median to decide", samples: times, runs: results.count, wald: wald, promise: promise)
-            row.detail += ", textbook test \(Int(textbook))"
+            let ofTextbook = row.value.isFinite ? Int((row.value * wald / textbook * 100).rounded()) : 0
+            row.detail += ", textbook test \(Int(textbook)): \(ofTextbook) % of it"
             return row
         }
     }

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import subprocess
 import time
 
 from rows import median, percentile, row
@@ -129,3 +130,15 @@ def feed(connection, body):
     if response.status != 200:
         raise RuntimeError(f"feedback was refused with {response.status}: {text[:300]}")
     return json.loads(text)["results"]
+
+
+@row(seconds=15)
+def refresh(bench):
+    """Reading the analysis of an experiment that has seen a million exposures: five metrics, three variants."""
+    done = subprocess.run([bench.product("openclaw-refresh")], capture_output=True, text=True, timeout=300, check=True)
+    told = json.loads(done.stdout)
+    bench.at_most(
+        "analysis of a million exposures read anew, median", told["refresh_ms"], 200, "ms",
+        f"at most {told['refresh_max_ms']:.0f} ms; {told['memory_bytes'] / 1e6:.1f} MB held, "
+        f"{told['evidence_bytes'] / 1e6:.1f} MB written down in {told['write_ms']:.0f} ms")
+    bench.told("exposures folded, five values each", told["fold_per_second"], "per second")

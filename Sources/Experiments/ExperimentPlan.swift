@@ -24,8 +24,8 @@ public struct ExperimentPlan: Sendable, Equatable, Codable {
 
 /// How large an experiment must be to find its minimum effect with its power, and how long that takes.
 public struct ExperimentExpectation: Sendable, Equatable, Codable {
-    /// Of the primary metric today.
-    public var baseline: Double
+    /// Of the primary metric today; nil where nobody knows it.
+    public var baseline: Double?
     public var deviation: Double
     /// For each variant.
     public var unitsPerVariant: Double
@@ -34,12 +34,15 @@ public struct ExperimentExpectation: Sendable, Equatable, Codable {
     /// New units a day that the experiment would take; nil without recent traffic.
     public var unitsPerDay: Double?
     public var milliseconds: Int64?
+    /// What the numbers rest on where nothing was seen; nil where they come from recent traffic.
+    public var assumption: String?
     /// The smallest effect that `max_duration` is enough for.
     public var smallestEffect: Double?
 
     public var json: JSONValue {
         [
-            "baseline": .number(baseline), "deviation": .number(deviation), "units_per_variant": .number(unitsPerVariant),
+            "baseline": baseline.map(JSONValue.number) ?? .null, "assumed": assumption.map(JSONValue.string) ?? .null,
+            "deviation": .number(deviation), "units_per_variant": .number(unitsPerVariant),
             "units_per_variant_looked_once": unitsPerVariantLookedOnce.map(JSONValue.number) ?? .null,
             "units_per_day": unitsPerDay.map(JSONValue.number) ?? .null,
             "expected_seconds": milliseconds.map { .number(Double($0) / 1_000) } ?? .null,

@@ -12,11 +12,13 @@ extension ExperimentService {
     static let planSpan = Duration.seconds(24 * 3_600)
     /// How many of the newest exposures and events count. Applying looks less far back: the first user waits for it.
     static let planReach: Int64 = 1 << 20
-    static let applyReach: Int64 = 1 << 16
+    static let applyReach: Int64 = 1 << 15
 
     /// Checks an experiment against what is there, counts how long it would take, and refuses what can never finish. `newest`: how
     /// far back it looks.
-    func makePlan(_ spec: ExperimentSpec, file: String, newest: Int64) async throws(Fault) -> ExperimentPlan {
+    func makePlan(
+        _ spec: ExperimentSpec, file: String, newest: Int64, assuming given: PlanAssumption = PlanAssumption()
+    ) async throws(Fault) -> ExperimentPlan {
         guard let route = await routes.route(spec.route) else {
             let known = await routes.routes().map(\.name)
             throw Fault(
@@ -35,11 +37,17 @@ extension ExperimentService {
                 fix: "Leave out `unit:`, or `covariate:`.")
         }
         let traffic = try await outcomes.traffic(of: route.id, span: Self.planSpan, now: .now(), newest: newest)
-        let seen = try await SeenMetric.read(
-            spec.metrics.primary, of: route.id, in: traffic, outcomes, span: Self.planSpan, newest: newest)
-        plan.expectation = seen.flatMap { ExperimentExpectation(spec, $0, seeing: traffic) }
-        if seen == nil { plan.notes.append(nothingKnown(of: spec, traffic)) }
-        if let seen { try refuseEndless(plan, seen, traffic) }
+        var seen: SeenMetric?
+        if !given.saysMetric {
+            seen = try await SeenMetric.read(
+                spec.metrics.primary, of: route.id, in: traffic, outcomes, span: Self.planSpan, newest: newest)
+        }
+        let known = seen ?? SeenMetric.assumed(spec.metrics.primary, given)
+        plan.expectation = ExperimentExpectation(spec, known, seeing: traffic, unitsPerDay: given.unitsPerDay)
+        if plan.expectation?.unitsPerDay == nil {
+            plan.notes.append("the route had too little traffic lately: say how long it takes with --units-per-day N")
+        }
+        try refuseEndless(plan, known, traffic, given)
         return plan
     }
 
@@ -67,19 +75,14 @@ extension ExperimentService {
         return notes
     }
 
-    private nonisolated func nothingKnown(of spec: ExperimentSpec, _ traffic: RecentTraffic) -> String {
-        let metric = spec.metrics.primary
-        return traffic.requests == 0
-            ? "the route had no requests in the last 24 h: how long it takes cannot be told"
-            : "nothing is known of \(metric.name) yet (\(metric.kind.rawValue)): how many units it takes cannot be told"
-    }
-
     /// Less traffic than this says nothing of how much there will be.
     private static let rateMilliseconds: Int64 = 600_000
     private static let rateUnits = 100.0
 
     /// What can never finish is refused, with what would: a smaller question, more units, or more time.
-    private nonisolated func refuseEndless(_ plan: ExperimentPlan, _ seen: SeenMetric, _ traffic: RecentTraffic) throws(Fault) {
+    private nonisolated func refuseEndless(
+        _ plan: ExperimentPlan, _ seen: SeenMetric, _ traffic: RecentTraffic, _ given: PlanAssumption
+    ) throws(Fault) {
         let (spec, metric) = (plan.spec, plan.spec.metrics.primary)
         let effect = ExperimentPlan.text(metric.minimumEffect ?? 0)
         guard let expectation = plan.expectation else {
@@ -91,8 +94,10 @@ extension ExperimentService {
                 fix: "Ask for a larger minimum_effect: what would be worth knowing?")
         }
         let limit = spec.decision.maxDuration
-        guard traffic.milliseconds >= Self.rateMilliseconds, traffic.units >= Self.rateUnits,
-            let expected = expectation.milliseconds, expected > limit
+        // What nobody saw or said proves nothing.
+        let isRateKnown =
+            given.unitsPerDay != nil || (traffic.milliseconds >= Self.rateMilliseconds && traffic.units >= Self.rateUnits)
+        guard isRateKnown, seen.assumption == nil || given.saysMetric, let expected = expectation.milliseconds, expected > limit
         else { return }
         let smallest = expectation.smallestEffect.map { "ask for `minimum_effect: \(ExperimentPlan.text($0))`, " } ?? ""
         let days = min(30.0 * 86_400_000, Double(expected) * 1.25)
@@ -101,14 +106,14 @@ extension ExperimentService {
         throw Fault(
             .conflict, what: "\(spec.name) would not finish.",
             why:
-                "An effect of \(effect) on \(metric.name) takes about \(Int64(expectation.unitsPerVariant.rounded(.up))) units of each variant; at the \(Int64(expectation.unitsPerDay ?? 0)) units a day that this experiment would get of the recent traffic that is \(Quantity.text(.milliseconds(expected))), and max_duration is \(Quantity.text(.milliseconds(limit))).",
+                "An effect of \(effect) on \(metric.name) takes about \(Int64(expectation.unitsPerVariant.rounded(.up))) units of each variant; at the \(Int64(expectation.unitsPerDay ?? 0)) units a day that this experiment would get that is \(Quantity.text(.milliseconds(expected))), and max_duration is \(Quantity.text(.milliseconds(limit))).",
             fix: "Choose one: \(smallest)\(longer)take more units (coverage, namespace), or try fewer variants.")
     }
 }
 
 extension ExperimentExpectation {
     /// Nil where no number of units is enough.
-    init?(_ spec: ExperimentSpec, _ seen: SeenMetric, seeing traffic: RecentTraffic) {
+    init?(_ spec: ExperimentSpec, _ seen: SeenMetric, seeing traffic: RecentTraffic, unitsPerDay given: Double? = nil) {
         guard let effect = spec.metrics.primary.minimumEffect,
             let least = spec.variants.dropFirst().map(\.basisPoints).min(), least > 0, spec.control.basisPoints > 0
         else { return nil }
@@ -123,16 +128,17 @@ extension ExperimentExpectation {
         }
         guard let pair = pairs(effect) else { return nil }
         // Not every unit says something.
-        let answering = traffic.units > 0 ? min(1, seen.units / traffic.units) : 1
+        let answering = traffic.units > 0 && seen.assumption == nil ? min(1, seen.units / traffic.units) : 1
         let total = pair / (treated + control) / answering
-        baseline = seen.baseline
+        (baseline, assumption) = (seen.baseline, seen.assumption)
         deviation = variance.squareRoot()
         unitsPerVariant = total * min(treated, control)
         let once = SampleSize.fixed(effect: effect, variances: (variance, variance), alpha: alpha, power: power)
         unitsPerVariantLookedOnce = once / answering * (treated + control) * min(treated, control) / (2 * treated * control)
-        guard traffic.milliseconds >= 60_000, traffic.units > 0 else { return }
+        let isSeen = traffic.milliseconds >= 60_000 && traffic.units > 0
+        guard let arriving = given ?? (isSeen ? traffic.units / Double(traffic.milliseconds) * 86_400_000 : nil) else { return }
         let part = Double(spec.targeting.ramp.last?.coverage ?? 10_000) / 10_000 * Self.namespaceShare(spec)
-        let daily = traffic.units / Double(traffic.milliseconds) * 86_400_000 * part
+        let daily = arriving * part
         unitsPerDay = daily
         let milliseconds = total / daily * 86_400_000
         guard milliseconds < 1e15 else { return }

@@ -56,8 +56,9 @@ public actor ExperimentService {
     // MARK: Applying
 
     /// Reads one `experiment:` and checks it against registry, routes and traffic. Changes nothing. See `ExperimentPlan.json`.
-    public func plan(_ node: YAMLNode) async throws(Fault) -> JSONValue {
-        try await makePlan(try ExperimentSpec(node), file: node.file, newest: Self.planReach).json
+    /// `assuming`: what a person says of the metric (which then counts instead of what was seen) and of the traffic.
+    public func plan(_ node: YAMLNode, assuming given: PlanAssumption = PlanAssumption()) async throws(Fault) -> JSONValue {
+        try await makePlan(try ExperimentSpec(node), file: node.file, newest: Self.planReach, assuming: given).json
     }
 
     /// Plans, records and starts it. Returns with its status as soon as that is recorded. An experiment that runs with the same

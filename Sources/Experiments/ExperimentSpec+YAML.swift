@@ -111,7 +111,7 @@ extension ExperimentSpec {
         if let node = file["exploration"] { allocation.exploration = try node.positive() }
         if let node = file["sticky"] { allocation.stickiness = try node.word("whom to keep") }
         var features: [FeatureSpec] = []
-        if let node = file["features"] { features = try self.features(node) }
+        if let node = file["features"] { features = try self.features(node, variants: variants) }
         guard allocation.strategy.isContextual == !features.isEmpty else {
             throw (file["features"] ?? node).fault(
                 features.isEmpty
@@ -148,7 +148,7 @@ extension ExperimentSpec {
         return floor
     }
 
-    private static func features(_ node: YAMLNode) throws(Fault) -> [FeatureSpec] {
+    private static func features(_ node: YAMLNode, variants: Int) throws(Fault) -> [FeatureSpec] {
         var features: [FeatureSpec] = []
         for entry in try node.mapping("the features of a request").entries {
             guard RouteSpec.isName(entry.key) else { throw badName(entry.key, of: "a feature", at: entry.value) }
@@ -164,12 +164,18 @@ extension ExperimentSpec {
             var feature = FeatureSpec(name: entry.key, from: from, scale: 1, categories: [])
             if let node = file["scale"] { feature.scale = try node.positive() }
             if let node = file["categories"] { feature.categories = try categories(node) }
+            if from == "history", let node = file["scale"] ?? file["categories"] {
+                throw node.fault(
+                    "a history has no scale and no categories", why: "it is two numbers for each variant, of one size already",
+                    fix: "write `\(entry.key): { from: history }`")
+            }
             features.append(feature)
         }
-        let width = features.reduce(1) { $0 + max(1, $1.categories.count) }
+        let width = features.reduce(1) { $0 + ($1.from == "history" ? 2 * variants : max(1, $1.categories.count)) }
         guard !features.isEmpty, width <= featureWidthMax else {
             throw node.fault(
-                "\(width - 1) features cannot be used", why: "1 to \(featureWidthMax - 1), counting each category",
+                "\(width - 1) features cannot be used",
+                why: "1 to \(featureWidthMax - 1), counting each category, and a history twice for each variant",
                 fix: "name fewer")
         }
         return features

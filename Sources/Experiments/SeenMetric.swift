@@ -6,12 +6,14 @@ import Telemetry
 
 /// What a route's recent traffic says of a metric: where it stands, and by how much units differ, so that a plan can count.
 struct SeenMetric: Sendable, Equatable {
-    /// The metric's figure today.
-    var baseline: Double
+    /// The metric's figure today; nil where nobody knows it.
+    var baseline: Double?
     /// The variance of the figure times `units`: as of one unit, whatever a unit repeats.
     var variancePerUnit: Double
     /// Units that said something.
     var units: Double
+    /// Where this does not come from what was seen: from what else.
+    var assumption: String?
 
     /// Fewer units say nothing of how they differ.
     static let unitsMin = 30.0
@@ -82,6 +84,10 @@ struct SeenMetric: Sendable, Equatable {
         let error = distribution.standardError(of: q)
         guard error > 0 else { return nil }
         self.init(baseline: figure, variancePerUnit: error * error * spread.units, units: spread.units)
+    }
+
+    init(baseline: Double?, variancePerUnit: Double, assumption: String) {
+        (self.baseline, self.variancePerUnit, units, self.assumption) = (baseline, variancePerUnit, 0, assumption)
     }
 
     private init(baseline: Double, variancePerUnit: Double, units: Double) {

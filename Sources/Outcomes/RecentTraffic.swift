@@ -1,26 +1,15 @@
 public import Faults
 import Glibc
 public import Routing
-import SQL
 public import Telemetry
 
 /// What a route saw lately: what a plan counts with.
 public struct RecentTraffic: Sendable, Equatable {
-    /// Of one feedback metric, or of what the gateway measures itself.
-    public struct Summary: Sendable, Equatable {
-        public var count: Int64
-        public var mean: Double
-        /// Of one value.
-        public var variance: Double
-    }
     public var requests: Int64 = 0
     /// Different units, within about 1 %.
     public var units: Double = 0
     /// From the first request that was looked at to now.
     public var milliseconds: Int64 = 0
-    public var latency = Summary(count: 0, mean: 0, variance: 0)
-    public var errors = Summary(count: 0, mean: 0, variance: 0)
-    public var feedback: [String: Summary] = [:]
     /// The newest answers and what requests to models used, in no order, at most `newestMax` of each.
     public var newest: [Exposure] = []
     public var newestUsages: [Usage] = []
@@ -31,7 +20,6 @@ public struct RecentTraffic: Sendable, Equatable {
 extension OutcomeStore {
     /// At most this many of the newest exposures are looked at.
     public static let recentSlotsMax: Int64 = 1 << 20
-    static let recentFeedbackMax: Int64 = 1 << 20
 
     /// What a route saw in the time before `now`, as far back as `span` or the `newest` exposures (of all routes) reach.
     public func traffic(
@@ -40,7 +28,6 @@ extension OutcomeStore {
         guard !isClosed else { throw closedFault() }
         var (traffic, units) = (RecentTraffic(), DistinctUnits())
         var usages: Int64 = 0
-        var (latency, errors) = (Moments(), Moments())
         var first = now
         let since = Timestamp(milliseconds: now.milliseconds - span.milliseconds)
         let end = exposures.endSlot
@@ -59,16 +46,11 @@ extension OutcomeStore {
                 RecentTraffic.keep(exposure, in: &traffic.newest, after: traffic.requests)
                 traffic.requests += 1
                 units.insert(exposure.unit)
-                if exposure.kind == .success { latency.add(Double(exposure.latencyMicroseconds) / 1_000) }
-                if exposure.kind != .clientFault { errors.add(exposure.kind.isError ? 1 : 0) }
                 return true
             }
             await Task.yield()
         }
         (traffic.units, traffic.milliseconds) = (units.count, max(0, now.milliseconds - first.milliseconds))
-        (traffic.latency, traffic.errors) = (latency.summary, errors.summary)
-        traffic.feedback = try await feedback.summaries(
-            of: route, since: since, after: feedbackSequence - min(newest, Self.recentFeedbackMax))
         return traffic
     }
 }
@@ -77,44 +59,6 @@ extension RecentTraffic {
     /// A ring of the newest.
     fileprivate static func keep<T>(_ item: T, in ring: inout [T], after count: Int64) {
         if ring.count < newestMax { ring.append(item) } else { ring[Int(count) % newestMax] = item }
-    }
-}
-
-extension FeedbackTable {
-    /// Per metric: how many, their mean and variance.
-    func summaries(of route: RouteID, since: Timestamp, after: Int64) async throws(Fault) -> [String: RecentTraffic.Summary] {
-        let rows = try await database.read { session throws(Fault) in
-            try session.rows(
-                """
-                SELECT metric, count(*), sum(value), sum(value * value) FROM feedback
-                WHERE route = ? AND sequence > ? AND at >= ? GROUP BY metric
-                """, [.integer(Int64(route.number)), .integer(after), .integer(since.milliseconds)])
-        }
-        var summaries: [String: RecentTraffic.Summary] = [:]
-        for row in rows {
-            guard row.count == 4, let metric = row[0].textValue, let count = row[1].integerValue, let sum = row[2].realValue,
-                let squares = row[3].realValue
-            else { continue }
-            summaries[metric] = Moments(count: count, sum: sum, squares: squares).summary
-        }
-        return summaries
-    }
-}
-
-private struct Moments {
-    var count: Int64 = 0
-    var sum = 0.0
-    var squares = 0.0
-
-    mutating func add(_ value: Double) {
-        count += 1
-        sum += value
-        squares += value * value
-    }
-    var summary: RecentTraffic.Summary {
-        guard count > 0 else { return .init(count: 0, mean: 0, variance: 0) }
-        let mean = sum / Double(count)
-        return .init(count: count, mean: mean, variance: max(0, squares / Double(count) - mean * mean))
     }
 }
 

@@ -57,9 +57,13 @@ struct ExperimentPastTests {
         return (house, outcomes)
     }
 
-    private static func plan(_ house: DaemonHouse, _ text: String) async throws -> (status: Int, json: JSONValue) {
+    private static func plan(
+        _ house: DaemonHouse, _ text: String, _ assume: JSONValue? = nil
+    ) async throws -> (status: Int, json: JSONValue) {
         let file: JSONValue = ["name": "test.yaml", "directory": "/tmp", "text": .string(text)]
-        return try await house.call("POST", "/api/v1/experiments/plan", ["files": [file]])
+        var body: [String: JSONValue] = ["files": [file]]
+        body["assume"] = assume
+        return try await house.call("POST", "/api/v1/experiments/plan", .object(body))
     }
 
     @Test func `every kind of metric is counted, and what would never finish is refused by plan and apply with ways out`()
@@ -96,6 +100,36 @@ struct ExperimentPastTests {
         let advised = try #require(fix.split(separator: "`").first { $0.hasPrefix("minimum_effect") })
         let smaller = Self.experiment("name: worth, type: mean, \(advised)", "auto: none, max_duration: 1d")
         #expect(try await Self.plan(house, smaller).status == 200)
+        await house.daemon.drain()
+    }
+
+    @Test func `without traffic a plan counts with what is said, else with the worst, and says which`() async throws {
+        let house = try await DaemonHouse()
+        #expect(try await house.apply(DaemonHouse.route).status == 200)
+        func expectation(_ primary: String, _ assume: JSONValue? = nil) async throws -> JSONValue {
+            let plan = try await Self.plan(house, Self.experiment(primary), assume).json
+            return plan["plans"]?[0]?["expectation"] ?? .null
+        }
+        let binary = "name: solved, type: binary, minimum_effect: 0.02"
+        let worst = try await expectation(binary)
+        // Looked at once: 2 * 0.25 * (z + z)^2 / 0.02^2.
+        let once = try #require(worst["units_per_variant_looked_once"]?.numberValue)
+        #expect(abs(once / 9_811 - 1) < 0.01 && worst["baseline"] == .null && worst["expected_seconds"] == .null)
+        #expect(worst["assumed"]?.stringValue?.contains("one half") == true)
+        let said = try await expectation(binary, ["baseline": 0.1, "units_per_day": 20_000])
+        #expect(abs(try #require(said["units_per_variant_looked_once"]?.numberValue) / (once * 0.36) - 1) < 0.01)
+        let seconds = try #require(said["expected_seconds"]?.numberValue)
+        let units = try #require(said["units_per_variant"]?.numberValue)
+        #expect(abs(seconds / (2 * units / 20_000 * 86_400) - 1) < 0.01)
+        for primary in ["type: mean", "type: count", "type: ratio, denominator: cost", "type: quantile, quantile: 0.9"] {
+            let guessed = try await expectation("name: worth, \(primary), minimum_effect: 0.5")
+            #expect(guessed["units_per_variant"]?.numberValue ?? 0 > 100, "\(primary): \(guessed.canonicalText)")
+            #expect(guessed["assumed"]?.stringValue?.contains("--deviation") == true)
+        }
+        // Said traffic that can never be enough is refused; a guess refuses nothing.
+        let endless = Self.experiment("name: worth, type: mean, minimum_effect: 0.001", "auto: none, max_duration: 1h")
+        #expect(try await Self.plan(house, endless).status == 200)
+        #expect(try await Self.plan(house, endless, ["deviation": 1, "units_per_day": 1_000]).status == 409)
         await house.daemon.drain()
     }
 

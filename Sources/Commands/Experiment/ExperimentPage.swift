@@ -101,10 +101,12 @@ enum ExperimentPage {
             let heads =
                 ["variant", "users", "observations", "figure", "against control", "relative", "always-valid", "p", "best"]
                 + (hasScores ? ["offline score"] : [])
+            let reduction = (metric["variants"]?.arrayValue ?? []).compactMap { $0["variance_reduction"]?.numberValue }.max()
+            let less = reduction.map { "; \(Figures.significant($0 * 100, 0)) % less variance by it" } ?? ""
             return """
                 <h2>\(escaped(metric["metric"]?.stringValue ?? "")) (\(escaped(metric["type"]?.stringValue ?? "")))</h2>
                 <div class="wide"><table><tr>\(heads.map { "<th>\($0)</th>" }.joined())</tr>\(rows.joined())</table></div>
-                <p class="kind">\(escaped(metric["method"]?.stringValue ?? ""))</p>
+                <p class="kind">\(escaped((metric["method"]?.stringValue ?? "") + less))</p>
                 """
         }.joined()
     }

@@ -1,4 +1,5 @@
 import Arguments
+import Faults
 import JSON
 import YAML
 
@@ -7,15 +8,40 @@ enum ExperimentPlanFile {
     static let command = Command(
         "experiment plan",
         summary: "How many units an experiment takes, and how long; refuses what can never finish; changes nothing",
-        parameters: [.operand("FILE", "An `experiment:` file")]
+        discussion: """
+            Counts with what the route's recent traffic and feedback say of the primary metric. Where they say nothing, or to ask \
+            what if: --baseline and --deviation say it, else the worst is assumed; --units-per-day says how many come.
+            """,
+        parameters: [
+            .operand("FILE", "An `experiment:` file"), .option("baseline", "X", "The metric's figure of control"),
+            .option("deviation", "X", "Of one value around it"), .option("units-per-day", "N", "New units of the route"),
+        ]
     ) { invocation in
         let file = invocation.operand("FILE")
-        let answer = try await APIClient(invocation).post("/api/v1/experiments/plan", try ApplyBody.make(of: [file]))
+        let body = try ApplyBody.make(of: [file])
+        let answer = try await APIClient(invocation).post("/api/v1/experiments/plan", try assuming(invocation, body))
         let plans = answer["plans"]?.arrayValue ?? []
         // One file usually holds one experiment: then the document is its plan itself.
         Output(invocation).show(plans.count == 1 ? plans[0] : answer) { style in
             plans.map { text($0, of: file, style) }.joined(separator: "\n\n")
         }
+    }
+
+    private static func assuming(_ invocation: Invocation, _ body: JSONValue) throws(Fault) -> JSONValue {
+        var said: [String: JSONValue] = [:]
+        for (option, member) in [("baseline", "baseline"), ("deviation", "deviation"), ("units-per-day", "units_per_day")] {
+            guard let text = invocation.value(option) else { continue }
+            guard let value = Double(text), value.isFinite, value > 0 || option == "baseline" else {
+                throw Fault(
+                    .usage, what: "--\(option) \(text) is not possible",
+                    why: "It is a number\(option == "baseline" ? "" : " above 0").",
+                    fix: "Leave it out, and recent traffic counts.")
+            }
+            said[member] = .number(value)
+        }
+        guard !said.isEmpty, case .object(var members) = body else { return body }
+        members["assume"] = .object(said)
+        return .object(members)
     }
 
     static func text(_ plan: JSONValue, of file: String, _ style: Style) -> String {
@@ -60,6 +86,7 @@ enum ExperimentPlanFile {
             line += " of at most \(Figures.duration(.milliseconds(Int64(limit * 1_000))))"
         }
         var lines = [line]
+        if let assumed = expectation["assumed"]?.stringValue { lines.append("           assumed: \(assumed)") }
         if let once = expectation["units_per_variant_looked_once"]?.numberValue {
             lines.append("           (looked at once, at the end: about \(Figures.count(Int64(once.rounded(.up)))))")
         }

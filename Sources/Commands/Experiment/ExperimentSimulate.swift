@@ -21,7 +21,9 @@ enum ExperimentSimulate {
             .operand("FILE", "An experiment's file", required: false),
             .option("metric", "TYPE", "binary, count, mean, ratio or quantile; standard binary"),
             .option("baseline", "X", "Control's true figure; standard 0.1"),
-            .option("effect", "X", "How much more a variant has; one for each variant beside control", repeats: true),
+            .option(
+                "effect", "[NAME=]X", "How much more a variant has; one for each beside control, by name or in order", repeats: true
+            ),
             .option("deviation", "X", "Of one value around a mean; standard 1"),
             .option("minimum-effect", "X", "What matters: tightest there, and `equivalent` within it"),
             .option("strategy", "NAME", "fixed, thompson, top_two or epsilon_greedy; standard fixed"),
@@ -49,7 +51,7 @@ enum ExperimentSimulate {
                 why: "there are \(Metric.Kind.allCases.map(\.rawValue).joined(separator: ", "))", fix: "name one of them")
         }
         let baseline = try number("baseline", invocation, within: -1e12, 1e12) ?? 0.1
-        let effects = try effects(invocation, variants: spec.map { $0.variants.count - 1 })
+        let effects = try effects(invocation, names: spec?.variants.dropFirst().map(\.name))
         let figures = [baseline] + effects.map { baseline + $0 }
         if kind == .binary, figures.contains(where: { $0 < 0 || $0 > 1 }) {
             throw Fault(
@@ -91,23 +93,52 @@ enum ExperimentSimulate {
             fix: "name the experiment's file, or leave it out and use --metric")
     }
 
-    private static func effects(_ invocation: Invocation, variants: Int?) throws(Fault) -> [Double] {
-        var effects: [Double] = []
-        for text in invocation.values("effect") {
-            guard let value = Double(text), value.isFinite else {
-                throw Fault(
-                    .usage, what: "--effect \(text) is not a number", why: "it is what a variant's figure is above control's",
-                    fix: "write --effect 0.02, or --effect 0 for an A/A test")
-            }
-            effects.append(value)
-        }
-        if effects.isEmpty { effects = Array(repeating: 0, count: variants ?? 1) }
-        if let variants, effects.count != variants {
+    /// `--effect 0.02` in the order of the variants, or `--effect friendlier=0.02`, then those that are not named have none.
+    private static func effects(_ invocation: Invocation, names: [String]?) throws(Fault) -> [Double] {
+        let given = invocation.values("effect")
+        let named = given.filter { $0.contains("=") }
+        guard named.isEmpty || named.count == given.count else {
             throw Fault(
-                .usage, what: "\(effects.count) effects are given for \(variants) variants beside control",
-                why: "the file decides how many there are", fix: "give --effect once for each, in the file's order")
+                .usage, what: "some effects are named and others are not", why: "it cannot be told whose the others are",
+                fix: "name all of them, or none")
+        }
+        guard !named.isEmpty else {
+            let effects = try given.map { text throws(Fault) in try effect(text, text) }
+            guard let names, !effects.isEmpty else {
+                return effects.isEmpty ? Array(repeating: 0, count: names?.count ?? 1) : effects
+            }
+            guard effects.count == names.count else {
+                throw Fault(
+                    .usage, what: "\(effects.count) effects are given for \(names.count) variants beside control",
+                    why: "the file decides how many there are", fix: "give --effect once for each, in the file's order or by name")
+            }
+            return effects
+        }
+        guard let names else {
+            // Without a file each name is a variant, in the order they are given.
+            return try named.map { text throws(Fault) in try effect(String(text.split(separator: "=").last ?? ""), text) }
+        }
+        var effects = Array(repeating: 0.0, count: names.count)
+        for text in named {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard let place = names.firstIndex(of: parts[0]) else {
+                throw Fault(
+                    .usage, what: "--effect names '\(parts[0])'",
+                    why: "the variants beside control are \(names.joined(separator: ", "))",
+                    fix: Suggestion.closest(to: parts[0], among: names).map { "did you mean \($0)?" } ?? "name one of them")
+            }
+            effects[place] = try effect(parts[1], text)
         }
         return effects
+    }
+
+    private static func effect(_ number: String, _ text: String) throws(Fault) -> Double {
+        guard let value = Double(number), value.isFinite else {
+            throw Fault(
+                .usage, what: "--effect \(text) is not a number", why: "it is what a variant's figure is above control's",
+                fix: "write --effect 0.02 or --effect NAME=0.02, or --effect 0 for an A/A test")
+        }
+        return value
     }
 
     private static func sharing(

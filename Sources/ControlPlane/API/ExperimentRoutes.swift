@@ -49,6 +49,19 @@ enum ExperimentRoutes {
         },
     ]
 
+    private static let planned = Schema.object(
+        ["files": .array(of: ResourceFile.schema)],
+        optional: [
+            "only": .oneOf(Resource.kinds, "Refuse resources of another kind"),
+            "assume": .object(
+                [:],
+                optional: [
+                    "baseline": .number("The primary metric's figure of control, instead of what was seen"),
+                    "deviation": .number("Of one value around it"),
+                    "units_per_day": .number("New units of the route, instead of what was seen"),
+                ]),
+        ])
+
     private static let conducting: [Endpoint] = [
         Endpoint(
             .post, "/api/v1/experiments", .scope(.operate),
@@ -62,12 +75,14 @@ enum ExperimentRoutes {
         },
         Endpoint(
             .post, "/api/v1/experiments/plan", .scope(.read),
-            "What the experiment in a file would take, in units and time; changes nothing", takes: ApplyRoutes.body,
+            "What the experiment in a file would take, in units and time; changes nothing", takes: planned,
             gives: .object(["plans": .array(of: .any("One plan"))])
         ) { call throws(Fault) in
             let experiments = try call.services.experiments
             var plans: [JSONValue] = []
-            for node in try declared(in: call) { plans.append(try await experiments.plan(node)) }
+            for node in try declared(in: call) {
+                plans.append(try await experiments.plan(node, assuming: PlanAssumption(call.body["assume"])))
+            }
             return .list("plans", plans)
         },
         Endpoint(

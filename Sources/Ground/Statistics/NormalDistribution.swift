@@ -2,6 +2,8 @@ import Glibc
 
 /// The standard normal distribution.
 public enum NormalDistribution {
+    public static func density(_ z: Double) -> Double { exp(-z * z / 2) / (2 * Double.pi).squareRoot() }
+
     /// P(Z <= z).
     public static func lowerTail(_ z: Double) -> Double { 0.5 * erfc(-z / 2.0.squareRoot()) }
 
