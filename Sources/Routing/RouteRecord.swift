@@ -40,9 +40,11 @@ struct RouteRecord: Equatable, Sendable, Codable {
     mutating func apply(_ spec: RouteSpec, places: [String: VariantPlace]) throws(Fault) {
         try refuseOtherOwner(than: nil, "apply a new content to it")
         let dropped = applied.variants.map(\.name).filter { spec.shares[$0] == nil }
+        let isMoved = spec.shares.filter { $0.value > 0 } != applied.shares.filter { $0.value > 0 }
+        // What is dropped makes room for what is new. Where the shares move too, all of them go to variants of the new content.
+        for name in dropped { try isMoved ? retire(name) : remove(name) }
         for variant in spec.variants { try put(variant, at: places[variant.name] ?? VariantPlace()) }
-        if spec.shares.filter({ $0.value > 0 }) != applied.shares.filter({ $0.value > 0 }) { try move(to: spec.shares) }
-        for name in dropped { try remove(name) }
+        if isMoved { try move(to: spec.shares) }
         (route.match, route.unit, route.timeouts) = (spec.match, spec.unit, spec.timeouts)
         (route.api, route.budgets) = (spec.api, spec.budgets)
         applied = spec
@@ -86,6 +88,12 @@ struct RouteRecord: Equatable, Sendable, Codable {
                 why: "It answers \(Share.text(share)) of the traffic.",
                 fix: "Move its share first: openclaw route set \(route.name) \(name)=0% ...")
         }
+        retire(name)
+    }
+
+    /// Takes a variant off the route; its share, if it has one, is about to be moved.
+    private mutating func retire(_ name: String) {
+        guard let variant = route.variant(named: name) else { return }
         route.variants.removeAll { $0.id == variant.id }
         retired.append(Retired(name: name, id: variant.id))
     }

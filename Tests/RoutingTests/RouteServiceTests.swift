@@ -64,6 +64,22 @@ func refusal(_ body: () async throws -> Void) async -> Fault? {
 }
 
 struct RouteServiceTests {
+    @Test func `a file may exchange all the variants a route can have`() async throws {
+        let bench = try await Bench()
+        func all(_ letter: String) -> [(String, Int)] { (0..<64).map { ("\(letter)\($0)", $0 < 16 ? 10_000 / 16 : 0) } }
+        #expect(try await bench.routes.apply(Bench.fraud(all("a")), by: "cli") == .created)
+        for letter in ["b", "c", "d", "e", "a"] {
+            #expect(try await bench.routes.apply(Bench.fraud(all(letter)), by: "cli") == .changed)
+            let route = try #require(await bench.routes.route("fraud"))
+            #expect(route.sharesByName.filter { $0.value > 0 } == Dictionary(uniqueKeysWithValues: all(letter).prefix(16)))
+            #expect(Set(route.variants.map(\.name)) == Set(all(letter).map(\.0)) && Set(route.variants.map(\.id)).count == 64)
+        }
+        // What keeps its share cannot be dropped, as before.
+        _ = try await bench.routes.set("fraud", shares: ["a63": 10_000], by: "cli")
+        let fewer = Array(all("a").dropLast())
+        #expect(await refusal { _ = try await bench.routes.apply(Bench.fraud(fewer), by: "cli") }?.kind == .conflict)
+    }
+
     @Test func `applying creates, applying the same changes nothing, applying another content changes`() async throws {
         let bench = try await Bench()
         #expect(try await bench.routes.apply(Bench.fraud(), by: "cli") == .created)
