@@ -171,7 +171,7 @@ let rooms: [Target] = [
             "ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Routing", "Sockets", "Telemetry",
             "TestFolders",
         ]),
-    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry"]),
+    tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry", "TestFolders"]),
     tests(
         "Simulation",
         [

@@ -1,6 +1,6 @@
 import Faults
-import Glibc
 import JSON
+import TestFolders
 import Testing
 
 @testable import Commands
@@ -11,28 +11,15 @@ struct AuditTests {
         return "/\(tests)/Fixtures/ledger/export.jsonl"
     }
 
-    /// A changed copy of the fixture; the caller removes it.
-    static func copy(_ change: (String) -> String) -> String {
-        var template = Array("/tmp/openclaw-audit-XXXXXX".utf8CString)
-        let path = unsafe template.withUnsafeMutableBufferPointer { template in
-            close(unsafe mkstemp(template.baseAddress!))
-            return unsafe String(cString: template.baseAddress!)
-        }
-        var bytes = [UInt8](repeating: 0, count: 64 << 10)
-        let source = unsafe open(fixture, O_RDONLY)
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(source, $0.baseAddress, $0.count) }
-        close(source)
-        let changed = Array(change(String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)).utf8)
-        let target = unsafe open(path, O_WRONLY | O_TRUNC)
-        _ = unsafe changed.withUnsafeBytes { unsafe write(target, $0.baseAddress, $0.count) }
-        close(target)
-        return path
+    /// Changes a copy of the fixture; returns its path.
+    static func copy(to name: String, in folder: TemporaryFolder, _ change: (String) -> String) -> String {
+        folder.write(change(String(decoding: TemporaryFolder.bytes(of: fixture), as: UTF8.self)), to: name)
     }
 
     @Test func `verifying an export needs no daemon and no home, and ends with 0 only when all is as recorded`() async {
-        let honest = Self.copy { $0 }
-        let altered = Self.copy { $0.replacing("0.9,", with: "0.8,") }
-        defer { for path in [honest, altered] { unsafe unlink(path) } }
+        let folder = TemporaryFolder()
+        let honest = Self.copy(to: "honest.jsonl", in: folder) { $0 }
+        let altered = Self.copy(to: "altered.jsonl", in: folder) { $0.replacing("0.9,", with: "0.8,") }
         #expect(await OpenClaw.run(["audit", "verify", "--file", Self.fixture]) == 0)
         #expect(await OpenClaw.run(["audit", "verify", "--file", honest, "--json"]) == 0)
         #expect(await OpenClaw.run(["audit", "verify", "--file", altered]) == 1)
