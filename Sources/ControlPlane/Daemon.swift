@@ -141,6 +141,7 @@ public final class Daemon: Sendable {
             let services = try await Wiring.open(home, publisher: publisher, sticky: sticky)
             if let gateway {
                 await SpentBudgets.restore(of: await services.routes.routes(), from: services.outcomes, into: gateway)
+                await services.outcomes.ask { [weak gateway] in await gateway?.answering($0) ?? [] }
             }
             await exposures.connect(services.outcomes)
             let isLate = state.withLock { state in

@@ -85,6 +85,9 @@ import Telemetry
             unmatched: unmatched, retries: retries, exposuresDropped: ring.dropped)
     }
 
+    /// Which of these requests are being answered.
+    func answering(_ ids: Set<RequestID>) -> [RequestID] { clients.values.compactMap { $0.exchange?.name.id }.filter(ids.contains) }
+
     // MARK: Ending
 
     func closed(_ client: ClientConnection) {

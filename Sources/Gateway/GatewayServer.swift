@@ -154,6 +154,17 @@ public final class GatewayServer: Sendable {
         budgets.settle(reserved: 0, spent: spent, of: account, at: Timestamp.now().milliseconds)
     }
 
+    /// Which of these requests are being answered at this moment: asked where feedback is earlier than its answer's end.
+    public func answering(_ ids: Set<RequestID>) async -> Set<RequestID> {
+        var found: Set<RequestID> = []
+        let loops = state.withLock { $0.loops }
+        for (index, named) in Dictionary(grouping: ids, by: { Int($0.loop) }) where loops.indices.contains(index) {
+            let (served, named) = (loops[index], Set(named))
+            found.formUnion(await served.mailbox.call { _ in served.loop.answering(named) } ?? [])
+        }
+        return found
+    }
+
     /// Position served by every loop (the lowest).
     public func servedPosition() async -> Int64 {
         await counts().map(\.position).min() ?? state.withLock { $0.table.position }

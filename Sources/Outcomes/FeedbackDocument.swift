@@ -40,7 +40,7 @@ public struct FeedbackDocument: Sendable {
     }
 
     /// `{"accepted","results":["joined",...]}`, and `"errors":[{"index","what","why","fix"}]` where some could not be used.
-    /// `accepted` counts what is kept now, by this request or, for duplicates, by an earlier one.
+    /// `accepted` counts what is kept now, by this request or, for duplicates, by an earlier one, or waits for its answer's end.
     public func answer(_ results: [OutcomeStore.FeedbackResult]) -> JSONValue {
         var rest = results[...]
         var accepted: Int64 = 0
@@ -49,7 +49,7 @@ public struct FeedbackDocument: Sendable {
             switch item {
             case .event:
                 let result = rest.popFirst() ?? .unknownExposure
-                if [.joined, .duplicate, .replaced].contains(result) { accepted += 1 }
+                if [.joined, .duplicate, .replaced, .waiting].contains(result) { accepted += 1 }
                 words.append(.string(result.rawValue))
             case .refused(let fault):
                 words.append("refused")

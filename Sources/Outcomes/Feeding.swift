@@ -49,6 +49,8 @@ extension OutcomeStore {
 
     public enum FeedbackResult: String, Sendable, CaseIterable {
         case joined, duplicate, replaced
+        /// Its answer is still going out: joined when that has ended.
+        case waiting
         case unknownExposure = "unknown_exposure"
         case tooLate = "too_late"
     }
@@ -58,7 +60,8 @@ extension OutcomeStore {
     /// Events that wait to be written.
     static let queuedEventsMax = 65_536
 
-    /// Durable when it returns. One result per event, in order. An event whose exposure is not known yet waits for it a little.
+    /// Durable when it returns, but for what is still `waiting`. One result per event, in order. An event whose exposure is not
+    /// known yet waits for it a little, and then is held if its answer is still going out.
     public func feed(_ events: [Feedback], at: Timestamp) async throws(Fault) -> [FeedbackResult] {
         guard events.count <= OutcomeStore.feedbackEventsMax else { throw OutcomeStore.tooMany(events.count) }
         guard !isClosed else { throw closedFault() }
@@ -68,7 +71,11 @@ extension OutcomeStore {
             guard !isClosed else { throw closedFault() }
             for (index, event) in try zip(events.indices, find(events)) where found[index] == nil { found[index] = event }
         }
-        let results = try await write(zip(events, found).map { event, exposure in join(event, to: exposure, at: at) })
+        let going = try await answering(early, found: &found, of: events)
+        let joined = zip(events, found).map { event, exposure in
+            exposure == nil && hold(event, among: going, at: at) ? .not(.waiting) : join(event, to: exposure, at: at)
+        }
+        let results = try await write(joined)
         for result in results { counts.results[result, default: 0] += 1 }
         return results
     }
@@ -87,6 +94,50 @@ extension OutcomeStore {
             }
         }
         return found
+    }
+
+    // MARK: Answers that are still going out
+
+    /// Says which of some requests are being answered at this moment. Without it nothing is held.
+    public func ask(_ answering: @escaping @Sendable (Set<RequestID>) async -> Set<RequestID>) { self.answering = answering }
+
+    /// Of the targets that were not found, the requests whose answers are not at their end. What ended meanwhile is found.
+    private func answering(
+        _ early: Set<Feedback.Target>, found: inout [Exposure?], of events: [Feedback]
+    ) async throws(Fault) -> Set<RequestID> {
+        let missing = zip(events, found).compactMap { event, exposure -> RequestID? in
+            guard exposure == nil, case .request(let id) = event.target else { return nil }
+            return id
+        }
+        guard !early.isEmpty, !missing.isEmpty, let answering else { return [] }
+        let going = await answering(Set(missing))
+        guard !isClosed else { throw closedFault() }
+        for (index, event) in events.enumerated() where found[index] == nil {
+            if case .request(let id) = event.target { found[index] = try exposures.find(id) }
+        }
+        return going
+    }
+
+    private func hold(_ event: Feedback, among going: Set<RequestID>, at: Timestamp) -> Bool {
+        guard case .request(let id) = event.target, going.contains(id) else { return false }
+        let late = held.sweep(at: at)
+        if late > 0 {
+            counts.results[.unknownExposure, default: 0] += Int64(late)
+            log.warning("feedback waited in vain for the end of its answer", ["events": .integer(Int64(late))])
+        }
+        return held.hold(event, of: id, at: at, atMost: settings.heldEventsMax)
+    }
+
+    /// Writes what waited for these; nobody waits for it any more.
+    func joinHeld(_ batch: [Exposure]) {
+        var rows: [FeedbackTable.Row] = []
+        for exposure in batch {
+            for event in held.take(exposure.request) {
+                guard case .row(let row) = join(event.feedback, to: exposure, at: max(event.at, exposure.at)) else { continue }
+                rows.append(row)
+            }
+        }
+        if !rows.isEmpty { enqueue(QueuedFeedback(rows: rows, continuation: nil)) }
     }
 
     private enum Joined {
@@ -120,7 +171,13 @@ extension OutcomeStore {
 
     struct QueuedFeedback {
         var rows: [FeedbackTable.Row]
-        var continuation: CheckedContinuation<Result<[FeedbackTable.Written], Fault>, Never>
+        /// Nil where nobody waits.
+        var continuation: CheckedContinuation<Result<[FeedbackTable.Written], Fault>, Never>?
+    }
+
+    private func enqueue(_ one: QueuedFeedback) {
+        queue.append(one)
+        if writing == nil { writing = Task { await writeQueue() } }
     }
 
     private func write(_ joined: [Joined]) async throws(Fault) -> [FeedbackResult] {
@@ -131,20 +188,14 @@ extension OutcomeStore {
                 throw OutcomeStore.busy()
             }
             let outcome = await withCheckedContinuation { continuation in
-                queue.append(QueuedFeedback(rows: rows, continuation: continuation))
-                if writing == nil { writing = Task { await writeQueue() } }
+                enqueue(QueuedFeedback(rows: rows, continuation: continuation))
             }
             written = try outcome.get()[...]
         }
         return joined.map { joined in
             switch joined {
             case .not(let result): result
-            case .row:
-                switch written.popFirst() {
-                case .new: .joined
-                case .replaced: .replaced
-                case .duplicate, nil: .duplicate
-                }
+            case .row: written.popFirst()?.result ?? .duplicate
             }
         }
     }
@@ -164,13 +215,27 @@ extension OutcomeStore {
                     feedbackSequence = max(feedbackSequence, kept.sequence)
                 }
                 for one in batch {
-                    one.continuation.resume(returning: .success(Array(written.prefix(one.rows.count))))
+                    let ours = Array(written.prefix(one.rows.count))
                     written = written.dropFirst(one.rows.count)
+                    if let waiting = one.continuation {
+                        waiting.resume(returning: .success(ours))
+                    } else {
+                        for row in ours { counts.results[row.result, default: 0] += 1 }
+                    }
                 }
                 wakeWatchers()
                 await pruneFeedback(at: rows.last?.at)
             } catch {
-                for one in batch { one.continuation.resume(returning: .failure(error)) }
+                for one in batch {
+                    if let waiting = one.continuation {
+                        waiting.resume(returning: .failure(error))
+                    } else {
+                        counts.heldLost += Int64(one.rows.count)
+                        log.error(
+                            "feedback that waited for its answer could not be written",
+                            ["events": .integer(Int64(one.rows.count)), "why": .string(error.why)])
+                    }
+                }
             }
         }
     }
@@ -203,5 +268,15 @@ extension OutcomeStore {
 extension Timestamp {
     static func - (moment: Timestamp, duration: Duration) -> Timestamp {
         Timestamp(milliseconds: moment.milliseconds - duration.milliseconds)
+    }
+}
+
+extension FeedbackTable.Written {
+    fileprivate var result: OutcomeStore.FeedbackResult {
+        switch self {
+        case .new: .joined
+        case .replaced: .replaced
+        case .duplicate: .duplicate
+        }
     }
 }

@@ -26,6 +26,8 @@ public actor OutcomeStore {
         public var unitsMax: Int = 1 << 20
         /// Feedback may arrive before its exposure does (the gateway hands exposures over in batches): it waits this long.
         public var patience: Duration = .seconds(2)
+        /// Feedback on answers that are still going out: beyond, it is told that its exposure is unknown, and comes again.
+        public var heldEventsMax: Int = 65_536
         /// How long written exposures may stay unsynced.
         public var syncInterval: Duration = .seconds(1)
         public init() {}
@@ -56,6 +58,9 @@ public actor OutcomeStore {
 
     // Who waits: for exposures (feedback that came too early), for news (watchers), for its turn to be written (feedback).
     var early = EarlyFeedback()
+    var held = HeldFeedback()
+    /// Tells of requests whether they are being answered.
+    var answering: (@Sendable (Set<RequestID>) async -> Set<RequestID>)?
     var watchers: [Int: CheckedContinuation<Void, Never>] = [:]
     var nextWaiter = 0
     var queue: [QueuedFeedback] = []
@@ -74,6 +79,8 @@ public actor OutcomeStore {
         var contexts: Int64 = 0
         var exposuresLost: Int64 = 0
         var results: [FeedbackResult: Int64] = [:]
+        /// Events that were held and then could not be written.
+        var heldLost: Int64 = 0
         var skippedByWatchers: Int64 = 0
         var syncFailures: Int64 = 0
     }
@@ -108,6 +115,7 @@ public actor OutcomeStore {
         try write(batch)
         counts.exposures += Int64(batch.count)
         if !early.isEmpty { early.arrived(batch) }
+        if !held.isEmpty { joinHeld(batch) }
         if !batch.isEmpty { wakeWatchers() }
     }
 
@@ -159,6 +167,7 @@ public actor OutcomeStore {
             "feedback_joined": result(.joined), "feedback_duplicate": result(.duplicate),
             "feedback_replaced": result(.replaced),
             "feedback_unknown_exposure": result(.unknownExposure), "feedback_too_late": result(.tooLate),
+            "feedback_held": .integer(Int64(held.count)), "feedback_held_lost": .integer(counts.heldLost),
             "feedback_waiting": .integer(Int64(early.count)), "feedback_queued": .integer(Int64(queue.count)),
             "watchers_waiting": .integer(Int64(watchers.count)), "slots_skipped_by_watchers": .integer(counts.skippedByWatchers),
         ]

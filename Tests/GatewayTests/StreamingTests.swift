@@ -46,6 +46,32 @@ private func residentKilobytes() -> Int {
         #expect(await house.drain().first?.kind == .success)
     }
 
+    @Test func `a gateway knows which requests it is answering, so that feedback may come before the end of a stream`() async throws
+    {
+        let isSeen = Atomic<Bool>(false)
+        let upstream = try TestUpstream { connection in
+            _ = connection.readMessage()
+            connection.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            connection.write("9\r\ndata: 1\n\n\r\n")
+            while !isSeen.load(ordering: .sequentiallyConsistent) { sched_yield() }
+            connection.write("0\r\n\r\n")
+        }
+        let house = try GatewayHouse(to: upstream)
+        let client = RawClient(port: house.port)
+        let head = try await onThread {
+            client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            return client.read(until: "data: 1")
+        }
+        let id = try #require(field("X-OpenClaw-Request-Id", head).flatMap(RequestID.init))
+        let guessed = RequestID(instance: id.instance, loop: id.loop, sequence: id.sequence, nonce: id.nonce ^ 1)
+        let elsewhere = RequestID(instance: id.instance, loop: 200, sequence: 1, nonce: 1)
+        #expect(await house.gateway.answering([id, guessed, elsewhere]) == [id])
+        isSeen.store(true, ordering: .sequentiallyConsistent)
+        _ = try await onThread { client.read(until: "0\r\n\r\n") }
+        #expect(await house.drain().map(\.request) == [id])
+        #expect(await house.gateway.answering([id]).isEmpty)
+    }
+
     @Test(arguments: [false, true])
     func `a body of 200 MB goes up with little memory`(chunked: Bool) async throws {
         let total = 200 << 20

@@ -23,8 +23,8 @@ enum FeedbackDoor {
             "accepted": .integer("Events that are kept"),
             "results": .array(
                 of: .oneOf(
-                    ["joined", "duplicate", "replaced", "unknown_exposure", "too_late", "refused"],
-                    "What became of an event, in order")),
+                    ["joined", "duplicate", "replaced", "waiting", "unknown_exposure", "too_late", "refused"],
+                    "What became of an event, in order; `waiting`: joined when its answer has ended")),
         ],
         optional: [
             "errors": .array(
