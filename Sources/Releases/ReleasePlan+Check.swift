@@ -160,7 +160,21 @@ private struct PlanCheck {
                 gate.line, "gate \(gate.name) has nothing to measure", why: trouble.why, fix: trouble.fix)
         }
         let defaults = "the gates look during the canary although monitor_metrics is not named; its defaults apply"
-        return (spec.names(.monitorMetrics) ? [] : [defaults]) + deadlineTooShort(plan)
+        return (spec.names(.monitorMetrics) ? [] : [defaults]) + deadlineTooShort(plan) + outOfReach(plan)
+    }
+
+    /// Gates that no traffic of these steps can make pass: not wrong where a person decides, but to be noticed.
+    private func outOfReach(_ plan: ReleasePlan) -> [String] {
+        guard let first = plan.steps.first?.share, let last = plan.steps.last?.share else { return [] }
+        return spec.gates.compactMap { gate in
+            switch gate.measure {
+            case .coverage where gate.limit * 10_000 > Double(last):
+                "\(gate.name) will hardly ever pass: the steps give the candidate at most \(Share.text(last)) of the requests"
+            case .errorRateIncrease where first == 10_000, .p95Increase where first == 10_000:
+                "\(gate.name) will hardly ever pass: from the first step on the stable version has no traffic to compare with"
+            case .errorRateIncrease, .p95Increase, .coverage, .errorRate, .quality, .p50Latency, .p95Latency, .p99Latency: nil
+            }
+        }
     }
 
     /// A pipeline that cannot come to its end in time is not wrong (somebody may want to be asked), but should be noticed.

@@ -68,7 +68,7 @@ actor ReleaseWatcher {
                 cursor = next
                 if observations.count < ReleaseHandlers.observationsMax { isCaughtUp = true }
                 if isCaughtUp, !observations.isEmpty || look == nil { await consider(board, conductor) }
-                if let silence = board.silence(at: handlers.now()) {
+                if isCaughtUp, let silence = board.silence(at: handlers.now()) {
                     if !toldSilence { toldSilence = await conductor.post(.metricSilent(trouble: silence)) }
                 } else {
                     toldSilence = false

@@ -13,6 +13,8 @@ struct WatchBoard: Sendable {
     let watch: Watch
     private let metric: String?
     private let timeout: Duration
+    /// Whether a gate waits for the metric's labels.
+    private let isJudged: Bool
     private var gates: GateBoard
     private var candidate = Tally()
     private var stable = Tally()
@@ -28,6 +30,7 @@ struct WatchBoard: Sendable {
         self.watch = watch
         metric = plan.model.qualityMetric
         timeout = .milliseconds(plan.spec.monitor.metricTimeout)
+        isJudged = plan.spec.gates.contains { $0.measure == .quality }
         gates = GateBoard(
             gates: plan.spec.gates, qualityMetric: plan.model.qualityMetric, candidate: watch.candidate, stable: watch.stable)
     }
@@ -56,18 +59,22 @@ struct WatchBoard: Sendable {
             stable.requests += 1
             stable.errors += error
         }
+        // A restart reads answers again whose labels it has read already.
+        if let lastLabel, exposure.at <= lastLabel { return }
         answersSinceLabel += 1
         if answersSinceLabel == Self.silentAnswersMin { labelExpected = exposure.at }
     }
 
     private mutating func count(_ score: Score) {
         guard score.metric == metric else { return }
+        // A correction takes the place of a label that was counted.
+        let (labels, value): (Int64, Double) = score.previous.map { (0, score.value - $0) } ?? (1, score.value)
         if score.variant == watch.candidate {
-            candidate.labels += 1
-            candidate.labelSum += score.value
+            candidate.labels += labels
+            candidate.labelSum += value
         } else if score.variant == watch.stable {
-            stable.labels += 1
-            stable.labelSum += score.value
+            stable.labels += labels
+            stable.labelSum += value
         }
         (lastLabel, answersSinceLabel, labelExpected) = (max(lastLabel ?? score.at, score.at), 0, nil)
     }
@@ -82,10 +89,10 @@ struct WatchBoard: Sendable {
             firstRequest: firstRequest)
     }
 
-    /// A metric that used to arrive and does not any more, although requests go on. Its time is counted from answers, not
-    /// from the last label: after a quiet night the first labels of the morning are not late.
+    /// A metric that a gate judges used to arrive and does not any more, although requests go on. Its time is counted from
+    /// answers, not from the last label: after a quiet night the first labels of the morning are not late.
     func silence(at now: Timestamp) -> Trouble? {
-        guard let metric, let lastLabel, let labelExpected, now - labelExpected >= timeout else { return nil }
+        guard isJudged, let metric, let lastLabel, let labelExpected, now - labelExpected >= timeout else { return nil }
         return Trouble(
             what: "metric \(metric) stopped arriving",
             why: "no label for \((now - lastLabel).components.seconds) s, while \(answersSinceLabel) requests were answered",

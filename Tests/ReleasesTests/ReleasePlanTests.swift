@@ -103,6 +103,27 @@ struct `A release pipeline` {
         #expect(try notes("for: 1m, deadline: 1h, on_undecided: extend").isEmpty)
     }
 
+    @Test(arguments: [
+        ("steps: [1%, 10%]", "min_canary_coverage: 20%", "at most 10%"), ("steps: [1%, 10%]", "min_canary_coverage: 5%", nil),
+        ("steps: [100%]", "max_error_rate_increase: 2x", "no traffic to compare with"),
+        ("steps: [50%, 100%]", "max_p95_increase: 2x", nil), ("steps: [100%]", "max_error_rate: 1%", nil),
+    ])
+    func `says when no traffic of its steps can make a gate pass`(steps: String, gate: String, says: String?) throws {
+        let notes = try Self.plan(
+            """
+            release_pipeline:
+              name: fraud-model-v12
+              stages:
+                - canary_deploy: { \(steps) }
+                - monitor_metrics
+                - promote_or_rollback
+              gates: { \(gate) }
+            """
+        ).notes
+        #expect(notes.count == (says == nil ? 0 : 1))
+        if let says { #expect(notes.first?.contains(says) == true, "\(notes)") }
+    }
+
     @Test func `takes one value for every step, or one for each`() throws {
         let yaml = """
             release_pipeline:

@@ -27,7 +27,7 @@ struct `A watch` {
     }
 
     @Test func `tells of a metric that stops while requests go on`() {
-        var board = WatchBoard(Fixture.watch, plan: Fixture.plan())
+        var board = WatchBoard(Fixture.watch, plan: Fixture.plan(gates: [Gate(.quality, limit: 0.8)]))
         observe(&board, from: .zero, seconds: 10, lag: .seconds(1))
         #expect(board.silence(at: start + .seconds(10)) == nil)
         observe(&board, from: .seconds(10), seconds: 310, lag: nil)
@@ -36,9 +36,45 @@ struct `A watch` {
     }
 
     @Test func `does not take the first labels after a quiet night for late`() {
-        var board = WatchBoard(Fixture.watch, plan: Fixture.plan())
+        var board = WatchBoard(Fixture.watch, plan: Fixture.plan(gates: [Gate(.quality, limit: 0.8)]))
         observe(&board, from: .zero, seconds: 10, lag: .seconds(1))
         observe(&board, from: .seconds(8 * 3_600), seconds: 20, lag: nil)
         #expect(board.silence(at: start + .seconds(8 * 3_600 + 20)) == nil)
+    }
+
+    @Test func `a restart that reads labels before their answers takes none of them for missing`() {
+        var board = WatchBoard(Fixture.watch, plan: Fixture.plan(gates: [Gate(.quality, limit: 0.8)]))
+        func label(at moment: Duration) {
+            board.observe(
+                .scored(
+                    Score(
+                        route: RouteID(1), variant: VariantID(1), unit: 1, metric: "correct", value: 1, exposedAt: start,
+                        at: start + moment)))
+        }
+        for second in 0..<3_600 { label(at: .seconds(second)) }
+        observe(&board, from: .zero, seconds: 60, lag: nil)
+        #expect(board.silence(at: start + .seconds(3_600)) == nil)
+        observe(&board, from: .seconds(3_600), seconds: 310, lag: nil)
+        #expect(board.silence(at: start + .seconds(3_920)) != nil, "and what is missing is missed")
+    }
+
+    @Test func `a metric that no gate judges may fall silent`() {
+        var board = WatchBoard(Fixture.watch, plan: Fixture.plan(gates: [Gate(.errorRate, limit: 0.01)]))
+        observe(&board, from: .zero, seconds: 10, lag: .seconds(1))
+        observe(&board, from: .seconds(10), seconds: 310, lag: nil)
+        #expect(board.silence(at: start + .seconds(320)) == nil)
+    }
+
+    @Test func `a corrected label is one label`() {
+        var board = WatchBoard(Fixture.watch, plan: Fixture.plan())
+        for (value, previous) in [(0.0, nil as Double?), (1, 0), (0.5, 1)] {
+            board.observe(
+                .scored(
+                    Score(
+                        route: RouteID(1), variant: VariantID(1), unit: 7, metric: "correct", value: value, previous: previous,
+                        exposedAt: start, at: start)))
+        }
+        let tally = board.look(since: 0).candidate
+        #expect(tally.labels == 1 && tally.labelSum == 0.5)
     }
 }
