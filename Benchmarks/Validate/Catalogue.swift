@@ -4,7 +4,7 @@ import Statistics
 
 extension Scenario {
     /// Everything that `make validate` promises.
-    static var all: [Scenario] { rates + qualities + increases + boards + detections }
+    static var all: [Scenario] { rates + qualities + increases + boards + crowds + detections + crowdDetections }
 
     private static let heavy = Traffic.Users.heavyTailed(count: 2_000)
     private static let single = ErrorBudget(gates: [Gate(.errorRate, limit: 0.005)])

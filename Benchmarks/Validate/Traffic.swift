@@ -15,6 +15,15 @@ struct Traffic {
         case sessions
         /// Every user sends about as much as the others, and things go wrong for anybody.
         case even(count: Int)
+        /// As `even`, and one user sends ten times as much as all others together.
+        case oneHeavy(count: Int, trouble: Trouble)
+    }
+
+    /// For whom things go wrong beside a user who sends most of the requests.
+    enum Trouble: String, Sendable, Equatable {
+        case anybody = "all"
+        case heavyAlone = "only he"
+        case othersAlone = "only others"
     }
 
     /// What a version does.
@@ -34,6 +43,8 @@ struct Traffic {
     static let heavyShareOfRequests = heavyShareOfUsers * heavyWeight / (heavyShareOfUsers * heavyWeight + 1 - heavyShareOfUsers)
 
     static let sessionLength = 50.0
+    /// What the only heavy user sends, as a multiple of what all others send.
+    static let oneHeavyMultiple = 10.0
 
     static let candidate = VariantID(1)
     static let stable = VariantID(0)
@@ -58,6 +69,7 @@ struct Traffic {
         switch users {
         case .fresh, .sessions: (count, heavyCount) = (0, 0)
         case .even(let users): (count, heavyCount) = (users, 0)
+        case .oneHeavy(let users, _): (count, heavyCount) = (users, 1)
         case .heavyTailed(let users):
             count = users
             var heavy = 0
@@ -72,7 +84,7 @@ struct Traffic {
         sent += 1
         let (unit, isHeavy) = user()
         // Sticky: a user's bucket never changes, a share takes the lowest buckets.
-        let isCandidate = Int(Self.mixed(unit ^ salt) % 10_000) < share
+        let isCandidate = Int(Self.mixed(unit) % 10_000) < share
         let version = isCandidate ? versions.candidate : versions.stable
         let boost = self.boost(isHeavy)
         let isError = random.unit() < version.errorRate * boost
@@ -102,7 +114,8 @@ struct Traffic {
             return session
         }
         guard count > 0 else { return (salt &+ (1 << 32) &+ UInt64(sent), false) }
-        let heavy = Double(heavyCount) * Self.heavyWeight
+        var heavy = Double(heavyCount) * Self.heavyWeight
+        if case .oneHeavy = users { heavy = Double(count - heavyCount) * Self.oneHeavyMultiple }
         let isHeavy = random.unit() * (heavy + Double(count - heavyCount)) < heavy
         let index =
             isHeavy ? random.next() % UInt64(heavyCount) : UInt64(heavyCount) + random.next() % UInt64(max(1, count - heavyCount))
@@ -114,6 +127,9 @@ struct Traffic {
         switch users {
         case .fresh, .even: 1
         case .heavyTailed: isHeavy ? 1 / Self.heavyShareOfRequests : 0
+        case .oneHeavy(_, .anybody): 1
+        case .oneHeavy(_, .heavyAlone): isHeavy ? 1 + 1 / Self.oneHeavyMultiple : 0
+        case .oneHeavy(_, .othersAlone): isHeavy ? 0 : 1 + Self.oneHeavyMultiple
         case .sessions: isHeavy ? 10 : 0
         }
     }

@@ -33,12 +33,16 @@ struct Board {
                     latencyMicroseconds: UInt32(milliseconds * 1_000), bytesIn: 0, bytesOut: 0)))
     }
 
-    mutating func label(_ value: Double, unit: UInt64? = nil, metric: String = "correct", of variant: VariantID = candidate) {
+    mutating func label(
+        _ value: Double, unit: UInt64? = nil, metric: String = "correct", of variant: VariantID = candidate,
+        previous: Double? = nil
+    ) {
         sent += 1
         gates.observe(
             .scored(
                 Score(
                     route: RouteID(0), variant: variant, unit: unit ?? (1 << 40) + sent, metric: metric, value: value,
+                    previous: previous,
                     exposedAt: Timestamp(milliseconds: 0), at: Timestamp(milliseconds: 0))))
     }
 

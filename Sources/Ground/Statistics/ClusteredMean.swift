@@ -35,6 +35,22 @@ public struct ClusteredMean: Sendable, Equatable {
         defects += 1 - value
     }
 
+    /// A value that was added turns out to have been another one.
+    public mutating func replace(unit: UInt64, _ old: Double, by new: Double) {
+        guard samples(of: unit) > 0 else { return }
+        let index = UnitCells.cell(of: unit)
+        let before = cells[index].deviation
+        let after = before + new - old
+        cells[index].deviation = after
+        cellSquares += after * after - before * before
+        deviations += new - old
+        deviationsSquared += (new - limit) * (new - limit) - (old - limit) * (old - limit)
+        defects += old - new
+    }
+
+    /// How many samples a unit has given, with those of the units that share its cell.
+    public func samples(of unit: UInt64) -> Int64 { cells.isEmpty ? 0 : Int64(cells[UnitCells.cell(of: unit)].samples) }
+
     public var meanClusterSize: Double {
         guard samples > 0 else { return 1 }
         return max(1, UnitCells.sumOverUnits(cellSquares: samplesSquared, sum: Double(samples)) / Double(samples))

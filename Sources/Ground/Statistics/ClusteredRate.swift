@@ -42,6 +42,9 @@ public struct ClusteredRate: Sendable, Equatable {
         cells[index] = cell
     }
 
+    /// How many samples a unit has given, with those of the units that share its cell.
+    public func samples(of unit: UInt64) -> Int64 { cells.isEmpty ? 0 : Int64(cells[UnitCells.cell(of: unit)].samples) }
+
     public var rate: Double { samples > 0 ? Double(hits) / Double(samples) : 0 }
 
     /// sum over units of (hits - rate * samples)^2.

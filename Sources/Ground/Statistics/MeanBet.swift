@@ -33,6 +33,25 @@ public struct MeanBet: Sendable, Equatable, Codable {
         count += 1
     }
 
+    /// A value that was added turns out to have been another one: what was won on it is exchanged for what would have been. The
+    /// bet of that time is not kept; what would be bet now, had it not come yet, stands in for it. Right after the value it is
+    /// the same bet, and later it differs little.
+    public mutating func replace(_ old: Double, by new: Double) {
+        precondition(new >= 0 && new <= 1 && old >= 0 && old <= 1, "a bet on a value outside 0...1 could ruin the capital")
+        guard count > 0 else { return add(new) }
+        var without = self
+        without.count -= 1
+        without.sum -= old
+        let past = without.pastMean
+        without.squaresAboutPast = max(0, squaresAboutPast - (old - past) * (old - past))
+        let (up, down) = without.bets
+        logWealthAbove += log1p(up * (new - limit)) - log1p(up * (old - limit))
+        logWealthBelow += log1p(-down * (new - limit)) - log1p(-down * (old - limit))
+        squaresAboutPast = without.squaresAboutPast + (new - past) * (new - past)
+        squaresAboutLimit = max(0, squaresAboutLimit + (new - limit) * (new - limit) - (old - limit) * (old - limit))
+        sum += new - old
+    }
+
     public var mean: Double? { count > 0 ? sum / Double(count) : nil }
 
     /// What the next value is bet on: the growth-optimal fractions for the past mean and variance (one pseudo-observation at the
@@ -75,6 +94,13 @@ public struct EmpiricalBernstein: Sendable, Equatable, Codable {
         count += 1
         sum += value
         squares += (value - (0.5 + sum) / (count + 1)) * (value - (0.5 + sum) / (count + 1))
+    }
+
+    /// A value that was added turns out to have been another one; it moves the middle by the mean weight of all.
+    public mutating func replace(_ old: Double, by new: Double) {
+        guard count > 0 else { return }
+        weightedSum += weights / count * (new - old)
+        sum += new - old
     }
 
     /// The interval; with a design effect over 1 it is wider by about its root.

@@ -14,6 +14,8 @@ struct Finding {
     var notes: [String] = []
 
     static let moreNeeded = "more_needed"
+    /// What the names of the crowd's statistics begin with.
+    static let crowd = "crowd_"
 }
 
 extension Evidence {
@@ -47,72 +49,83 @@ extension GateBoard {
     }
 
     private func finding(_ gate: Gate, _ watch: RateWatch) -> Finding {
-        let counts = watch.counts
-        let effects = (
-            measured: counts.designEffect(at: watch.test.limit), cautious: counts.cautiousDesignEffect(at: watch.test.limit)
-        )
+        let shown = watch.shown(failAt: budget.failLogWealth)
+        let (counts, limit) = (shown.counts, watch.test.limit)
+        let effects = (measured: counts.designEffect(at: limit), cautious: counts.cautiousDesignEffect(at: limit))
         let (hits, samples) = (Double(counts.hits), Double(counts.samples))
         let lower = (hits: hits / effects.measured, total: samples / effects.measured)
         let upper = (hits: hits / effects.cautious, total: samples / effects.cautious)
+        let alphas = self.alphas(isDivided: watch.crowd != nil)
         var evidence = Evidence(
             seen: nil, lower: nil, upper: nil, samples: counts.samples, logWealthAgainstGood: watch.logWealthAgainstGood,
-            logWealthAgainstBad: watch.logWealthAgainstBad,
-            statistics: [
-                "samples": samples, "hits": hits, "hit_rate_limit": watch.test.limit, "samples_squared": counts.samplesSquared,
-                "samples_hits": counts.samplesHits, "hits_squared": counts.hitsSquared, "design_effect": effects.measured,
-                "cautious_design_effect": effects.cautious,
-            ])
+            logWealthAgainstBad: watch.logWealthAgainstBad, statistics: watch.all.counts.statistics(at: limit))
+        if let crowd = watch.crowd {
+            evidence.statistics.merge(crowd.counts.statistics(at: limit, prefix: Finding.crowd)) { $1 }
+        }
+        evidence.statistics["hit_rate_limit"] = limit
         if counts.samples > 0 {
             if case .errors = watch.subject {
                 evidence.seen = counts.rate
-                evidence.lower = RateInterval.lower(hits: lower.hits, of: lower.total, alpha: budget.failAlpha)
-                evidence.upper = RateInterval.upper(hits: upper.hits, of: upper.total, alpha: budget.passAlpha)
+                evidence.lower = RateInterval.lower(hits: lower.hits, of: lower.total, alpha: alphas.fail)
+                evidence.upper = RateInterval.upper(hits: upper.hits, of: upper.total, alpha: alphas.pass)
             } else {
-                (evidence.seen, evidence.lower, evidence.upper) = quantiles(watch.test, lower.total, upper.total)
+                (evidence.seen, evidence.lower, evidence.upper) = quantiles(shown, watch.test, (lower.total, upper.total), alphas)
             }
             evidence.statistics[Finding.moreNeeded] = Projection.more(samples: samples, budget) { scale, isHarm in
-                isHarm
-                    ? watch.test.logWealthAbove(hits: lower.hits * scale, of: lower.total * scale)
-                    : watch.test.logWealthBelow(hits: upper.hits * scale, of: upper.total * scale)
+                isHarm ? watch.logWealthAgainstGood(scale: scale) : watch.logWealthAgainstBad(scale: scale)
             }
         }
         return Finding(
             evidence: evidence, noun: "answers", summary: nil, nothing: counts.samples == 0 ? noAnswers : nil,
-            notes: repetition(effects.cautious, samples, "answers"))
+            notes: crowdNotes(watch.all.counts.samples, watch.crowd?.counts.samples, shown: counts.samples, "answers")
+                ?? repetition(effects.cautious, samples, "answers"))
+    }
+
+    /// Where two wealths share a budget, the ends of an interval that is about one of them take half of it each.
+    func alphas(isDivided: Bool) -> (fail: Double, pass: Double) {
+        let parts: Double = isDivided ? 2 : 1
+        return (budget.failAlpha / parts, budget.passAlpha / parts)
     }
 
     /// The quantile in milliseconds and its interval: the quantiles at which the number of slower answers would just decide.
-    private func quantiles(_ test: RateTest, _ lowerTotal: Double, _ upperTotal: Double) -> (Double?, Double?, Double?) {
-        guard let latencies else { return (nil, nil, nil) }
+    private func quantiles(
+        _ shown: RateWatch.Sample, _ test: RateTest, _ total: (lower: Double, upper: Double), _ alphas: (fail: Double, pass: Double)
+    ) -> (Double?, Double?, Double?) {
+        guard let latencies = shown.latencies else { return (nil, nil, nil) }
         func milliseconds(_ slower: Double) -> Double? {
             latencies.quantile(min(1, max(0, 1 - slower))).map { $0 / 1_000 }
         }
-        let most = Bisection.edge(from: test.limit, to: 1) {
-            test.logWealthAbove(hits: $0 * lowerTotal, of: lowerTotal) >= budget.failLogWealth
+        func isHarm(_ slower: Double) -> Bool {
+            test.logWealthAbove(hits: slower * total.lower, of: total.lower) >= -log(alphas.fail)
         }
-        let isLowerKnown = test.logWealthAbove(hits: lowerTotal, of: lowerTotal) >= budget.failLogWealth
-        let isUpperKnown = test.logWealthBelow(hits: 0, of: upperTotal) >= budget.passLogWealth
-        let least = Bisection.edge(from: 0, to: test.limit) {
-            test.logWealthBelow(hits: $0 * upperTotal, of: upperTotal) < budget.passLogWealth
+        func isHarmless(_ slower: Double) -> Bool {
+            test.logWealthBelow(hits: slower * total.upper, of: total.upper) >= -log(alphas.pass)
         }
-        return (milliseconds(test.limit), isLowerKnown ? milliseconds(most) : nil, isUpperKnown ? milliseconds(least) : nil)
+        let most = Bisection.edge(from: test.limit, to: 1, isHarm)
+        let least = Bisection.edge(from: 0, to: test.limit) { !isHarmless($0) }
+        return (milliseconds(test.limit), isHarm(1) ? milliseconds(most) : nil, isHarmless(0) ? milliseconds(least) : nil)
     }
 
     private func finding(_ gate: Gate, _ watch: QualityWatch) -> Finding {
-        let (bet, units) = (watch.bet, watch.units)
-        let ends = watch.interval.interval(designEffect: units.cautiousDesignEffect)
+        let shown = watch.shown(failAt: budget.failLogWealth)
+        let (bet, units) = (shown.bet, shown.units)
+        let ends = shown.interval.interval(designEffect: units.cautiousDesignEffect)
         var evidence = Evidence(
             seen: bet.mean, lower: bet.mean == nil ? nil : ends.lower, upper: bet.mean == nil ? nil : ends.upper,
             samples: bet.count,
             logWealthAgainstGood: watch.logWealthAgainstGood, logWealthAgainstBad: watch.logWealthAgainstBad,
-            statistics: [
-                "samples": Double(bet.count), "sum": bet.sum, "squares_about_limit": bet.squaresAboutLimit,
-                "log_capital_above": bet.logWealthAbove, "log_capital_below": bet.logWealthBelow,
-                "unit_squares_about_limit": units.cellSquares, "design_effect": units.designEffect,
-                "cautious_design_effect": units.cautiousDesignEffect, "refused": Double(watch.refused),
-            ])
+            statistics: watch.all.statistics(prefix: ""))
+        if let crowd = watch.crowd {
+            evidence.statistics.merge(crowd.statistics(prefix: Finding.crowd)) { $1 }
+            evidence.statistics["few_samples"] = Double(watch.few.count)
+            evidence.statistics["few_log_capital_above"] = watch.few.logWealthAbove
+        }
+        evidence.statistics["refused"] = Double(watch.refused)
+        evidence.statistics["corrected"] = Double(watch.corrected)
         evidence.statistics[Finding.moreNeeded] = Projection.moreLabels(watch, budget)
-        var notes = repetition(units.cautiousDesignEffect, Double(bet.count), "labels")
+        var notes =
+            crowdNotes(watch.all.bet.count, watch.crowd?.bet.count, shown: bet.count, "labels")
+            ?? repetition(units.cautiousDesignEffect, Double(bet.count), "labels")
         if watch.refused > 0 { notes.append("\(Figure.count(watch.refused)) labels outside 0 to 1 were refused") }
         let requests = tally.candidateRequests
         let nothing =
@@ -146,5 +159,34 @@ extension GateBoard {
     func repetition(_ effect: Double, _ samples: Double, _ noun: String) -> [String] {
         guard effect >= 1.5, samples > 0 else { return [] }
         return ["users repeat: these \(noun) weigh like about \(Figure.about(samples / effect)) of different users"]
+    }
+
+    /// Where a few users made up too much to be counted with the others; nil where they did not.
+    func crowdNotes(_ all: Int64, _ crowd: Int64?, shown: Int64, _ noun: String) -> [String]? {
+        guard let crowd, all - crowd >= all / Crowd.parts else { return nil }
+        let few = Figure.count(all - crowd)
+        if shown < all { return ["left out are \(few) \(noun) of users who sent over a sixteenth of them"] }
+        return ["\(few) of these \(noun) came from users who sent over a sixteenth of them: they are judged apart"]
+    }
+}
+
+extension ClusteredRate {
+    func statistics(at limit: Double, prefix: String = "") -> [String: Double] {
+        [
+            prefix + "samples": Double(samples), prefix + "hits": Double(hits), prefix + "samples_squared": samplesSquared,
+            prefix + "samples_hits": samplesHits, prefix + "hits_squared": hitsSquared,
+            prefix + "design_effect": designEffect(at: limit), prefix + "cautious_design_effect": cautiousDesignEffect(at: limit),
+        ]
+    }
+}
+
+extension QualityWatch.Sample {
+    func statistics(prefix: String) -> [String: Double] {
+        [
+            prefix + "samples": Double(bet.count), prefix + "sum": bet.sum, prefix + "squares_about_limit": bet.squaresAboutLimit,
+            prefix + "log_capital_above": bet.logWealthAbove, prefix + "log_capital_below": bet.logWealthBelow,
+            prefix + "unit_squares_about_limit": units.cellSquares, prefix + "design_effect": units.designEffect,
+            prefix + "cautious_design_effect": units.cautiousDesignEffect,
+        ]
     }
 }

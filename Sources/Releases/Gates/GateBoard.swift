@@ -1,12 +1,12 @@
 public import Outcomes
 public import Routing
-import Statistics
 
 /// All gates of one release over one candidate and one stable variant: observations in, verdicts out. A failure is sticky.
 /// Pure: the same observations in the same order give the same verdicts on every machine, whenever they are asked for.
 ///
 /// It is `Codable`: a board that was written and read again goes on as if nothing had happened. Its size is bounded (about
-/// 130 KB of unit totals a gate, 260 KB for a comparison), whatever the traffic.
+/// 130 KB of unit totals a gate, 260 KB for a comparison, twice that once somebody is left out of the crowd), whatever the
+/// traffic.
 public struct GateBoard: Sendable, Codable {
     public let gates: [Gate]
     public let qualityMetric: String?
@@ -17,8 +17,6 @@ public struct GateBoard: Sendable, Codable {
     var rates: [RateWatch]
     var qualities: [QualityWatch]
     var increases: [IncreaseWatch]
-    /// The candidate's latencies, for the quantiles that verdicts show. Nil when no gate is about latency.
-    var latencies: LatencyHistogram?
     var tally = Tally()
     /// The verdict with which a gate failed, by the gate's place: kept for ever.
     var failures: [Verdict?]
@@ -41,8 +39,6 @@ public struct GateBoard: Sendable, Codable {
         qualities = gates.enumerated().compactMap { QualityWatch($1, at: $0) }
         increases = gates.enumerated().compactMap { IncreaseWatch($1, at: $0) }
         failures = Array(repeating: nil, count: gates.count)
-        let hasLatency = rates.contains { $0.subject != .errors }
-        latencies = hasLatency ? LatencyHistogram() : nil
     }
 
     /// Takes one observation of the route. Those of a variant exposed under an earlier release do not count: the caller filters
@@ -63,16 +59,8 @@ public struct GateBoard: Sendable, Codable {
         }
         tally.candidateRequests += 1
         if exposure.kind == .clientFault { tally.candidateClientFaults += 1 }
-        if latencies != nil, let latency = exposure.latency ?? exposure.waited(beyond: strictestLatency) {
-            latencies?.record(latency)
-        }
         for i in rates.indices where rates[i].observe(exposure, failAt: budget.failLogWealth) { fail(rates[i].place) }
         compare(exposure, ofCandidate: true)
-    }
-
-    /// Of the gates on latency, in microseconds.
-    private var strictestLatency: UInt32 {
-        rates.compactMap { if case .slower(let limit) = $0.subject { limit } else { nil } }.min() ?? .max
     }
 
     private mutating func compare(_ exposure: Exposure, ofCandidate: Bool) {

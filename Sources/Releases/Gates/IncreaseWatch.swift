@@ -1,26 +1,43 @@
-import Glibc
 import Outcomes
 import Statistics
 
 /// Watches how many times as often the candidate hits as the stable version, on the same traffic.
-struct IncreaseWatch: HitWatch, Sendable, Codable {
+struct IncreaseWatch: Sendable, Codable {
     enum Subject: Sendable, Equatable, Codable {
         case errors
         /// Slower than the stable version's p95; the candidate is allowed `factor` times that.
         case slower(factor: Double)
     }
 
+    /// Answers of both sides that were counted.
+    struct Sample: Sendable, Codable {
+        var book = StratumBook()
+        var candidate = ClusteredRate()
+        var stable = ClusteredRate()
+        /// The candidate's latencies as multiples of the frozen p95, in thousandths: for display.
+        var relative: LatencyHistogram?
+
+        mutating func add(_ answer: Answer, unit: UInt64, ofCandidate: Bool, candidateShare: Int) {
+            book.add(hit: answer.isHit, ofCandidate: ofCandidate, candidateShare: candidateShare)
+            if ofCandidate { candidate.add(unit: unit, hit: answer.isHit) } else { stable.add(unit: unit, hit: answer.isHit) }
+            if let multiple = answer.relative { relative?.record(multiple) }
+        }
+    }
+
+    struct Answer {
+        var isHit: Bool
+        var relative: UInt32?
+    }
+
     let place: Int
     let subject: Subject
     let test: RateRatioTest
-    private(set) var book = StratumBook()
-    private(set) var candidate = ClusteredRate()
-    private(set) var stable = ClusteredRate()
+    private(set) var all: Sample
+    /// Those of the crowd; nil while nobody was left out, when it is `all`.
+    private(set) var crowd: Sample?
     private(set) var reference = StableQuantile()
-    /// The candidate's latencies as multiples of the frozen p95, in thousandths: for display.
-    private(set) var relative = LatencyHistogram()
     static let relativeUnit = 1_000.0
-    var schedule = LookSchedule()
+    private var schedule = LookSchedule()
 
     init?(_ gate: Gate, at place: Int) {
         switch gate.measure {
@@ -29,78 +46,96 @@ struct IncreaseWatch: HitWatch, Sendable, Codable {
         case .quality, .coverage, .errorRate, .p50Latency, .p95Latency, .p99Latency: return nil
         }
         self.place = place
+        all = Sample(relative: subject == .errors ? nil : LatencyHistogram())
     }
 
     /// Takes one answer of either side; true when the increase is now proven over the limit. `others` is the share of all other
     /// variants in basis points.
     mutating func observe(_ exposure: Exposure, ofCandidate: Bool, others: Int, failAt threshold: Double) -> Bool {
-        guard let hit = hit(exposure, ofCandidate: ofCandidate) else { return false }
+        guard let answer = answer(exposure, ofCandidate: ofCandidate) else { return false }
         let own = Int(exposure.propensity)
-        book.add(hit: hit, ofCandidate: ofCandidate, candidateShare: ofCandidate ? own : 10_000 - own - others)
-        guard ofCandidate else {
-            stable.add(unit: exposure.unit, hit: hit)
-            return false
-        }
-        candidate.add(unit: exposure.unit, hit: hit)
-        return isBroken(byHit: hit, failAt: threshold)
+        let share = ofCandidate ? own : 10_000 - own - others
+        let isLeftOut = isLeftOut(exposure.unit)
+        if isLeftOut, crowd == nil { crowd = all }
+        all.add(answer, unit: exposure.unit, ofCandidate: ofCandidate, candidateShare: share)
+        if !isLeftOut { crowd?.add(answer, unit: exposure.unit, ofCandidate: ofCandidate, candidateShare: share) }
+        return ofCandidate && answer.isHit && isBroken(failAt: threshold)
     }
 
-    var hits: Int64 { candidate.hits }
-    var gainMax: Double { 1 }
+    private mutating func isBroken(failAt threshold: Double) -> Bool {
+        let hits = shown.candidate.hits
+        guard schedule.isDue(hits) else { return false }
+        let missing = threshold - logWealthAgainstGood
+        schedule.looked(at: hits, wealthMissing: missing, gainMax: 1)
+        return missing <= 0
+    }
 
-    private mutating func hit(_ exposure: Exposure, ofCandidate: Bool) -> Bool? {
+    /// The same for both sides, and for a user who changed sides: otherwise the crowds of two equal versions would differ.
+    private func isLeftOut(_ unit: UInt64) -> Bool {
+        Crowd.leavesOut(
+            unitWith: all.candidate.samples(of: unit) + all.stable.samples(of: unit),
+            of: min(all.candidate.samples, all.stable.samples))
+    }
+
+    private mutating func answer(_ exposure: Exposure, ofCandidate: Bool) -> Answer? {
         switch subject {
-        case .errors: return RateWatch.Subject.errors.hit(exposure)
+        case .errors: return RateWatch.Subject.errors.hit(exposure).map { Answer(isHit: $0) }
         case .slower(let factor):
             let limit = reference.microseconds
             if !ofCandidate, let latency = exposure.latency { reference.observe(latency) }
             guard let limit else { return nil }
-            let allowed = UInt32(min(ofCandidate ? factor * limit : limit, 4e9))
-            guard let latency = exposure.latency ?? exposure.waited(beyond: allowed) else { return nil }
-            if ofCandidate { relative.record(UInt32(min(Double(latency) / max(limit, 1) * Self.relativeUnit, 4e9))) }
-            return Double(latency) > (ofCandidate ? factor * limit : limit)
+            let allowed = ofCandidate ? factor * limit : limit
+            guard let latency = exposure.latency ?? exposure.waited(beyond: UInt32(min(allowed, 4e9))) else { return nil }
+            let multiple = Double(latency) / max(limit, 1) * Self.relativeUnit
+            return Answer(isHit: Double(latency) > allowed, relative: ofCandidate ? UInt32(min(multiple, 4e9)) : nil)
         }
     }
 
-    var designEffect: Double { test.designEffect(book.strata, candidate: candidate, stable: stable) }
+    var logWealthAgainstGood: Double { logWealthAgainstGood(scale: 1) }
+    var logWealthAgainstBad: Double { logWealthAgainstBad(scale: 1) }
 
-    var cautiousDesignEffect: Double {
+    /// Whose figures are compared, and shown. A user who sends most of one side's answers is compared with nobody: of two equal
+    /// versions the one that he happens to meet would have his rate, and it would be the pooled rate as well, so that even the
+    /// design effect would hardly see him. So a comparison is between crowds.
+    var shown: Sample { crowd ?? all }
+
+    /// What it would be with `scale` times as much of the same traffic.
+    func logWealthAgainstGood(scale: Double) -> Double { shown.logWealthAbove(test, scale: scale) }
+
+    /// That the crowd fails no more often says nothing of those who were left out of it: all answers must agree. For errors the
+    /// mean of two wealths, one against each half of "fails more than `limit` times as often, and often enough to matter".
+    func logWealthAgainstBad(scale: Double) -> Double {
+        let whole = all.logWealthBelow(test, scale: scale)
+        let ratio = min(whole, crowd?.logWealthBelow(test, scale: scale) ?? whole)
+        guard subject == .errors else { return ratio }
+        // Against "the candidate's error rate is at least one in a thousand": without errors on either side there is no ratio,
+        // and a version that hardly ever fails must not wait for one.
+        return LogWealth.mean(ratio, Self.negligible.logWealthBelow(all.candidate, crowd: crowd?.candidate, scale: scale))
+    }
+
+    static let negligible = RateTest(limit: 0.001)
+}
+
+extension IncreaseWatch.Sample {
+    func designEffect(_ test: RateRatioTest) -> Double { test.designEffect(book.strata, candidate: candidate, stable: stable) }
+
+    func cautiousDesignEffect(_ test: RateRatioTest) -> Double {
         let samples = Double(candidate.samples + stable.samples)
         let size =
             samples > 0
             ? (candidate.meanClusterSize * Double(candidate.samples) + stable.meanClusterSize * Double(stable.samples)) / samples
             : 1
         return DesignEffect.cautious(
-            measured: designEffect, clusterSize: size, samples: samples, defects: Double(candidate.hits + stable.hits))
+            measured: designEffect(test), clusterSize: size, samples: samples, defects: Double(candidate.hits + stable.hits))
     }
 
-    var logWealthAgainstGood: Double { logWealthAgainstGood(scale: 1) }
-    var logWealthAgainstBad: Double { logWealthAgainstBad(scale: 1) }
-
-    /// What it would be with `scale` times as much of the same traffic.
-    func logWealthAgainstGood(scale: Double) -> Double {
-        test.logWealthAbove(book.strata, designEffect: designEffect / scale)
+    func logWealthAbove(_ test: RateRatioTest, scale: Double) -> Double {
+        test.logWealthAbove(book.strata, designEffect: designEffect(test) / scale)
     }
 
-    /// For errors the mean of two wealths, one against each half of "fails more than `limit` times as often, and often enough
-    /// to matter".
-    func logWealthAgainstBad(scale: Double) -> Double {
-        let ratio = test.logWealthBelow(book.strata, designEffect: cautiousDesignEffect / scale)
-        guard subject == .errors else { return ratio }
-        let rare = logWealthOfNegligible(scale: scale)
-        let greater = max(ratio, rare)
-        guard greater.isFinite else { return greater }
-        return greater + log((exp(ratio - greater) + exp(rare - greater)) / 2)
+    func logWealthBelow(_ test: RateRatioTest, scale: Double) -> Double {
+        test.logWealthBelow(book.strata, designEffect: cautiousDesignEffect(test) / scale)
     }
-
-    /// Against "the candidate's error rate is at least one in a thousand": without errors on either side there is no ratio,
-    /// and a version that hardly ever fails must not wait for one.
-    private func logWealthOfNegligible(scale: Double) -> Double {
-        let weight = scale / candidate.cautiousDesignEffect(at: Self.negligible.limit)
-        return Self.negligible.logWealthBelow(hits: Double(candidate.hits) * weight, of: Double(candidate.samples) * weight)
-    }
-
-    static let negligible = RateTest(limit: 0.001)
 }
 
 /// The stable version's p95, frozen on a window of its answers and refreshed by epochs: a threshold is fixed before the

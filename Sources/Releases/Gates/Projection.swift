@@ -22,16 +22,17 @@ enum Projection {
 
     /// The same for bets: a capital grows by a constant factor a label.
     static func moreLabels(_ watch: QualityWatch, _ budget: ErrorBudget) -> Double? {
-        guard let mean = watch.bet.mean, watch.bet.count >= 2 else { return nil }
-        let edge = mean - watch.bet.limit
-        let square = watch.bet.squaresAboutLimit / Double(watch.bet.count)
-        let cap = MeanBet.truncation / (edge > 0 ? watch.bet.limit : 1 - watch.bet.limit)
+        let bet = watch.all.bet
+        guard let mean = bet.mean, bet.count >= 2 else { return nil }
+        let edge = mean - bet.limit
+        let square = bet.squaresAboutLimit / Double(bet.count)
+        let cap = MeanBet.truncation / (edge > 0 ? bet.limit : 1 - bet.limit)
         let fraction = min(abs(edge) / max(square, 1e-9), cap)
-        let effect = edge > 0 ? watch.units.cautiousDesignEffect : watch.units.designEffect
+        let effect = edge > 0 ? watch.all.units.cautiousDesignEffect : watch.all.units.designEffect
         let growth = (fraction * abs(edge) - fraction * fraction * square / 2) / effect
         let missing =
             edge > 0 ? budget.passLogWealth - watch.logWealthAgainstBad : budget.failLogWealth - watch.logWealthAgainstGood
-        guard missing > 0, growth > 0, missing / growth < scaleMax * Double(watch.bet.count) else { return nil }
+        guard missing > 0, growth > 0, missing / growth < scaleMax * Double(bet.count) else { return nil }
         return missing / growth
     }
 }

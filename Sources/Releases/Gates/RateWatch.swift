@@ -2,38 +2,32 @@ import Glibc
 import Outcomes
 import Statistics
 
-/// What watches hits has in common: only a hit can raise the wealth against "good", and not every one is worth a look.
-protocol HitWatch {
-    /// The candidate's.
-    var hits: Int64 { get }
-    /// The most that one hit can add to the log wealth.
-    var gainMax: Double { get }
-    var logWealthAgainstGood: Double { get }
-    var schedule: LookSchedule { get set }
-}
-
-extension HitWatch {
-    /// Whether the limit is now proven broken.
-    mutating func isBroken(byHit hit: Bool, failAt threshold: Double) -> Bool {
-        guard hit, schedule.isDue(hits) else { return false }
-        let wealth = logWealthAgainstGood
-        schedule.looked(at: hits, wealthMissing: threshold - wealth, gainMax: gainMax)
-        return wealth >= threshold
-    }
-}
-
 /// Watches the share of answers that hit: errors, or answers slower than a limit.
-struct RateWatch: HitWatch, Sendable, Codable {
+struct RateWatch: Sendable, Codable {
     enum Subject: Sendable, Equatable, Codable {
         case errors
         case slower(thanMicroseconds: UInt32)
     }
 
+    /// Answers that were counted, and of latencies their distribution, for the quantiles that verdicts show.
+    struct Sample: Sendable, Codable {
+        var counts = ClusteredRate()
+        var latencies: LatencyHistogram?
+
+        mutating func add(_ exposure: Exposure, hit: Bool, latency: UInt32?) {
+            counts.add(unit: exposure.unit, hit: hit)
+            if let latency { latencies?.record(latency) }
+        }
+    }
+
     let place: Int
     let subject: Subject
     let test: RateTest
-    private(set) var counts = ClusteredRate()
-    var schedule = LookSchedule()
+    private(set) var all: Sample
+    /// Those of the crowd; nil while nobody was left out, when it is `all`.
+    private(set) var crowd: Sample?
+    private var schedule = LookSchedule()
+    private var crowdSchedule = LookSchedule()
 
     init?(_ gate: Gate, at place: Int) {
         switch gate.measure {
@@ -45,26 +39,74 @@ struct RateWatch: HitWatch, Sendable, Codable {
         case .quality, .coverage, .errorRateIncrease, .p95Increase: return nil
         }
         self.place = place
+        all = Sample(latencies: subject == .errors ? nil : LatencyHistogram())
     }
 
     /// Takes one answer of the candidate; true when the limit is now proven broken.
     mutating func observe(_ exposure: Exposure, failAt threshold: Double) -> Bool {
         guard let hit = subject.hit(exposure) else { return false }
-        counts.add(unit: exposure.unit, hit: hit)
-        return isBroken(byHit: hit, failAt: threshold)
+        let latency = subject.latency(exposure)
+        let isLeftOut = Crowd.leavesOut(unitWith: all.counts.samples(of: exposure.unit), of: all.counts.samples)
+        if isLeftOut, crowd == nil { crowd = all }
+        all.add(exposure, hit: hit, latency: latency)
+        if !isLeftOut { crowd?.add(exposure, hit: hit, latency: latency) }
+        return hit && isBroken(failAt: threshold)
     }
 
-    var hits: Int64 { counts.hits }
-    var gainMax: Double { -log(test.limit) }
-
-    var logWealthAgainstGood: Double {
-        let effect = counts.designEffect(at: test.limit)
-        return test.logWealthAbove(hits: Double(counts.hits) / effect, of: Double(counts.samples) / effect)
+    private mutating func isBroken(failAt threshold: Double) -> Bool {
+        let (hits, crowdHits) = (all.counts.hits, crowd?.counts.hits)
+        guard schedule.isDue(hits) || crowdHits.map(crowdSchedule.isDue) ?? false else { return false }
+        let missing = threshold - logWealthAgainstGood
+        schedule.looked(at: hits, wealthMissing: missing, gainMax: -log(test.limit))
+        if let crowdHits { crowdSchedule.looked(at: crowdHits, wealthMissing: missing, gainMax: -log(test.limit)) }
+        return missing <= 0
     }
 
-    var logWealthAgainstBad: Double {
-        let effect = counts.cautiousDesignEffect(at: test.limit)
-        return test.logWealthBelow(hits: Double(counts.hits) / effect, of: Double(counts.samples) / effect)
+    var logWealthAgainstGood: Double { logWealthAgainstGood(scale: 1) }
+    var logWealthAgainstBad: Double { logWealthAgainstBad(scale: 1) }
+
+    /// What it would be with `scale` times as much of the same traffic. Broken is a limit that all answers break, or the crowd's:
+    /// one user whose requests succeed must not hide that those of all others fail.
+    func logWealthAgainstGood(scale: Double) -> Double {
+        let whole = test.logWealthAbove(all.counts, scale: scale)
+        guard let crowd else { return whole }
+        return LogWealth.mean(whole, test.logWealthAbove(crowd.counts, scale: scale))
+    }
+
+    /// Kept is a limit that all answers keep: as one sum, or in both of its parts, the crowd's and those of the few who were left
+    /// out of it. The few are known; their own answers speak for them.
+    func logWealthAgainstBad(scale: Double) -> Double {
+        test.logWealthBelow(all.counts, crowd: crowd?.counts, scale: scale)
+    }
+
+    /// Whose figures a verdict shows: the crowd's, where it is they that break the limit.
+    func shown(failAt threshold: Double) -> Sample {
+        guard let crowd, logWealthAgainstGood >= threshold,
+            test.logWealthAbove(crowd.counts, scale: 1) > test.logWealthAbove(all.counts, scale: 1)
+        else { return all }
+        return crowd
+    }
+}
+
+extension RateTest {
+    /// Against "at most the limit", with `scale` times the counts.
+    func logWealthAbove(_ counts: ClusteredRate, scale: Double) -> Double {
+        let weight = scale / counts.designEffect(at: limit)
+        return logWealthAbove(hits: Double(counts.hits) * weight, of: Double(counts.samples) * weight)
+    }
+
+    /// Against "at least the limit". If the whole breaks a limit so does one of its parts: a wealth against each part, the lesser
+    /// of which is one against the whole.
+    func logWealthBelow(_ all: ClusteredRate, crowd: ClusteredRate?, scale: Double) -> Double {
+        func wealth(_ counts: ClusteredRate) -> Double {
+            let weight = scale / counts.cautiousDesignEffect(at: limit)
+            return logWealthBelow(hits: Double(counts.hits) * weight, of: Double(counts.samples) * weight)
+        }
+        let whole = wealth(all)
+        guard let crowd else { return whole }
+        let few = logWealthBelow(
+            hits: Double(all.hits - crowd.hits) * scale, of: Double(all.samples - crowd.samples) * scale)
+        return LogWealth.mean(whole, min(wealth(crowd), few))
     }
 }
 
@@ -73,7 +115,15 @@ extension RateWatch.Subject {
     func hit(_ exposure: Exposure) -> Bool? {
         switch self {
         case .errors: exposure.kind == .clientFault ? nil : exposure.kind.isError
-        case .slower(let limit): (exposure.latency ?? exposure.waited(beyond: limit)).map { $0 > limit }
+        case .slower(let limit): latency(exposure).map { $0 > limit }
+        }
+    }
+
+    /// What a gate on latency measures of an answer.
+    func latency(_ exposure: Exposure) -> UInt32? {
+        switch self {
+        case .errors: nil
+        case .slower(let limit): exposure.latency ?? exposure.waited(beyond: limit)
         }
     }
 }
@@ -97,20 +147,4 @@ extension Exposure {
 
     /// What the gateway notes for a client that went away before its answer began.
     private static let clientLeft: UInt16 = 499
-}
-
-/// When the wealth against "good" is worth computing again: never so late that a crossing could be missed by more than 2 %
-/// of the hits, and not while no possible run of hits could have crossed. A function of the counts alone, so that a failure
-/// does not depend on when somebody asked for verdicts.
-struct LookSchedule: Sendable, Codable {
-    private var next: Int64 = 1
-
-    func isDue(_ hits: Int64) -> Bool { hits >= next }
-
-    /// `gainMax`: the most that one hit can add to the log wealth.
-    mutating func looked(at hits: Int64, wealthMissing: Double, gainMax: Double) {
-        let needed = Int64(max(0, min(wealthMissing / gainMax, 1e9)))
-        // Counts of repeated units may change their weight, so the skip is never over an eighth of what was seen.
-        next = hits + max(1, hits / 64, min(needed, hits / 8))
-    }
 }
