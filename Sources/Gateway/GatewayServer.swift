@@ -40,6 +40,8 @@ public final class GatewayServer: Sendable {
     }
     private struct State {
         var table: RoutingTable
+        /// What its requests' ids begin with.
+        var instance: UInt32 = 0
         var loops: [Served] = []
         var pump: Task<Void, Never>?
         var isDraining = false
@@ -94,7 +96,7 @@ public final class GatewayServer: Sendable {
             loops.append(Served(loop: loop, mailbox: mailbox))
         }
         state.withLock { [pump] in
-            $0.loops = loops
+            ($0.instance, $0.loops) = (instance, loops)
             $0.pump = Task { await pump.run() }
         }
         return sockets[0].address
@@ -157,8 +159,9 @@ public final class GatewayServer: Sendable {
     /// Which of these requests are being answered at this moment: asked where feedback is earlier than its answer's end.
     public func answering(_ ids: Set<RequestID>) async -> Set<RequestID> {
         var found: Set<RequestID> = []
-        let loops = state.withLock { $0.loops }
-        for (index, named) in Dictionary(grouping: ids, by: { Int($0.loop) }) where loops.indices.contains(index) {
+        let (instance, loops) = state.withLock { ($0.instance, $0.loops) }
+        let ours = ids.filter { $0.instance == instance }
+        for (index, named) in Dictionary(grouping: ours, by: { Int($0.loop) }) where loops.indices.contains(index) {
             let (served, named) = (loops[index], Set(named))
             found.formUnion(await served.mailbox.call { _ in served.loop.answering(named) } ?? [])
         }
