@@ -116,10 +116,10 @@ let house: [Target] = [
         name: "openclaw-bandits", dependencies: ["Experiments", "Routing", "Statistics"], path: "Benchmarks/Bandits",
         swiftSettings: settings),
     .executableTarget(
-        name: "openclaw-scheduling", dependencies: ["Faults", "JSON", "Ledger", "Training"], path: "Benchmarks/Scheduling",
+        name: "openclaw-analysis", dependencies: ["Experiments", "JSON", "Statistics"], path: "Benchmarks/Analysis",
         swiftSettings: settings),
     .executableTarget(
-        name: "openclaw-refresh", dependencies: ["Experiments", "JSON", "Statistics"], path: "Benchmarks/Refresh",
+        name: "openclaw-scheduling", dependencies: ["Faults", "JSON", "Ledger", "Training"], path: "Benchmarks/Scheduling",
         swiftSettings: settings),
     .target(name: "AllocationCounter", path: "Benchmarks/AllocationCheck/Counter"),
     .executableTarget(

@@ -13,6 +13,7 @@ struct BernoulliArms {
     /// What choosing the best arm always would have earned more, in the mean.
     func regret(seed: UInt64) -> Double {
         var random = SplitMix64(seed: seed)
+        let rates = self.rates.shuffled(using: &random)
         var bandit = Bandit(allocation, arms: rates.count, seed: seed)
         var split = TrafficSplit(route: "arms-\(seed)", shares: byVariant(bandit.shares(at: 0)))
         let best = rates.max() ?? 0

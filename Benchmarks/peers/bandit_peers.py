@@ -87,33 +87,37 @@ class VowpalWabbit:
 
 
 def peers():
+    """Settings from the libraries' manuals and published comparisons; where there are several, the one that did best on seeds from
+    5 000 on, which the benchmark does not use. What was tuned on these very arms is told beside, and not compared with."""
     from mabwiser.mab import LearningPolicy
+    vowpal = "--cb_explore_adf --interactions sa --ignore_linear s"
     return {
         "arms": {
             "MABWiser Thompson": lambda seed: MABWiser(LearningPolicy.ThompsonSampling(), 5, seed),
             "MABWiser UCB1(.25)": lambda seed: MABWiser(LearningPolicy.UCB1(0.25), 5, seed),
+            "MABWiser UCB1(.15), tuned here": lambda seed: MABWiser(LearningPolicy.UCB1(0.15), 5, seed),
             "MABWiser epsilon-greedy(.1)": lambda seed: MABWiser(LearningPolicy.EpsilonGreedy(0.1), 5, seed),
             "Vowpal Wabbit squarecb": lambda seed: VowpalWabbit("--cb_explore_adf --squarecb", 5, seed),
-            "Vowpal Wabbit epsilon(.05)": lambda seed: VowpalWabbit("--cb_explore_adf --epsilon 0.05", 5, seed),
         },
         "digits": {
             "MABWiser LinUCB(.25)": lambda seed: MABWiser(LearningPolicy.LinUCB(0.25), 10, seed, 64),
-            "MABWiser LinTS(.25)": lambda seed: MABWiser(LearningPolicy.LinTS(0.25), 10, seed, 64),
-            "Vowpal Wabbit squarecb": lambda seed: VowpalWabbit("--cb_explore_adf --squarecb --gamma_scale 1000 -l 2 -q sa", 10, seed, 64),
-            "Vowpal Wabbit epsilon(.05)": lambda seed: VowpalWabbit("--cb_explore_adf --epsilon 0.05 -l 2 -q sa", 10, seed, 64),
+            "MABWiser LinTS(.1)": lambda seed: MABWiser(LearningPolicy.LinTS(0.1), 10, seed, 64),
+            "Vowpal Wabbit squarecb": lambda seed: VowpalWabbit(f"{vowpal} --squarecb -l 2", 10, seed, 64),
+            "Vowpal Wabbit epsilon(.02)": lambda seed: VowpalWabbit(f"{vowpal} --epsilon 0.02 -l 10", 10, seed, 64),
         },
     }
 
 
 def arms(make, seed):
     learner, clock, generator = make(seed), Clock(), random.Random(f"rewards {seed}")
+    # In an order of the seed's: a library that settles ties by number must not be lucky, or unlucky, with the best arm's.
+    rates = generator.sample(RATES, len(RATES))
     regret = 0.0
-    order = list(range(len(RATES)))
     for decision in range(HORIZON):
         # Each arm once before the first decision, where a library needs it.
-        arm = order[decision] if isinstance(learner, MABWiser) and decision < len(RATES) else learner.choose(clock)
-        learner.learn(arm, int(generator.random() < RATES[arm]))
-        regret += max(RATES) - RATES[arm]
+        arm = decision if isinstance(learner, MABWiser) and decision < len(rates) else learner.choose(clock)
+        learner.learn(arm, int(generator.random() < rates[arm]))
+        regret += max(rates) - rates[arm]
     return regret, clock.nanoseconds()
 
 
@@ -141,7 +145,7 @@ def main():
     parser.add_argument("problem", choices=["export", "list", "arms", "digits"])
     parser.add_argument("what")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--first", type=int, default=1, help="the first seed; the next ones follow it")
     options = parser.parse_args()
     if options.problem == "export":
         from sklearn.datasets import load_digits
