@@ -71,7 +71,7 @@ class Bench(Sheet):
         self.row = row.name
         self.folder = FOLDER / row.name
         self.folder.mkdir()
-        limit = 120 + 5 * row.seconds
+        limit = 300 + 5 * row.seconds
 
         def too_long(*_):
             raise TookTooLong(f"not done after {limit} s, it usually takes {row.seconds}")
