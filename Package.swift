@@ -46,7 +46,7 @@ let groundFloor: [Target] = [
     ground("Arguments", ["Faults", "JSON"]),
     ground("YAML", ["CYAML", "Faults", "JSON"]),
     ground("SQL", ["CSQLite", "Faults"]),
-    ground("Sockets", ["CLinux", "Faults"], loopSettings),
+    ground("Sockets", ["CLinux", "COpenSSL", "Faults"], loopSettings),
     ground("Processes", ["CLinux", "Faults"]),
     ground("HTTP", ["CCurl", "Faults", "JSON", "Sockets", "Telemetry"], loopSettings),
     ground("Statistics"),
@@ -161,9 +161,8 @@ let rooms: [Target] = [
     tests(
         "GatewayTests",
         [
-            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Providers", "Registry", "Routing", "Sockets", "Statistics",
-            "Telemetry",
-            "TestFolders", "TestSockets",
+            "CLinux", "Faults", "Gateway", "HTTP", "JSON", "Outcomes", "Processes", "Providers", "Registry", "Routing", "Sockets",
+            "Statistics", "Telemetry", "TestFolders", "TestSockets",
         ]),
     tests(
         "ControlPlaneTests",

@@ -65,7 +65,11 @@ enum Wiring {
                 return prompt.versions[version.version].map { PromptBinding(id: id, template: $0) }
             },
             provider: { name in await providers.provider(name)?.binding },
-            fallbacks: { name in await providers.provider(name)?.fallback ?? [] })
+            fallbacks: { name in await providers.provider(name)?.fallback ?? [] },
+            certificates: { version in
+                guard let id = VersionID(version) else { return nil }
+                return await registry.model(id.model)?.caFile
+            })
     }
 
     /// Knows who serves a version once releases are there.

@@ -1,7 +1,7 @@
 import Faults
 package import Providers
 package import Routing
-import Sockets
+package import Sockets
 
 /// One loop's form of the routing table: made ready off the request path, so that nothing is parsed, resolved or built on it.
 /// Each loop has a copy of its own, and touches it on its thread only.
@@ -11,9 +11,11 @@ package final class CompiledTable {
     let routes: [CompiledRoute]
 
     /// Resolves the variants' hosts, which may block: never called on a loop or on the cooperative pool.
-    package init(_ table: RoutingTable, sticky: StickyFolder? = nil, budgets: BudgetBook = BudgetBook()) {
+    package init(
+        _ table: RoutingTable, sticky: StickyFolder? = nil, budgets: BudgetBook = BudgetBook(), tls: TLSClients = TLSClients()
+    ) {
         position = table.position
-        routes = table.routes.map { CompiledRoute($0, sticky: sticky, budgets: budgets) }.sorted { a, b in
+        routes = table.routes.map { CompiledRoute($0, sticky: sticky, budgets: budgets, tls: tls) }.sorted { a, b in
             if a.host.isEmpty != b.host.isEmpty { return b.host.isEmpty }
             if a.path.count != b.path.count { return a.path.count > b.path.count }
             return a.name < b.name
@@ -44,7 +46,7 @@ package final class CompiledRoute {
     /// Its path ends in the version of OpenAI's API, so that none follows.
     let isVersioned: Bool
 
-    init(_ route: Route, sticky: StickyFolder?, budgets: BudgetBook) {
+    init(_ route: Route, sticky: StickyFolder?, budgets: BudgetBook, tls: TLSClients) {
         (id, name, split) = (route.id, route.name, route.split)
         host = Array((route.match.host ?? "").lowercased().utf8)
         path = Array((route.match.path.hasSuffix("/") ? String(route.match.path.dropLast()) : route.match.path).utf8)
@@ -56,15 +58,17 @@ package final class CompiledRoute {
         // A split that names a variant the route does not have is answered with a fault, not with a crash.
         for number in shares.indices where shares[number] > 0 {
             variants[number] = CompiledVariant(
-                Variant(id: VariantID(UInt8(number)), name: "?", url: ""), of: route, budgets: budgets)
+                Variant(id: VariantID(UInt8(number)), name: "?", url: ""), of: route, budgets: budgets, tls: tls)
         }
         for experiment in route.experiments {
             for id in experiment.split.shares.keys {
                 variants[Int(id.number)] = CompiledVariant(
-                    Variant(id: id, name: "?", url: "", experiment: experiment.name), of: route, budgets: budgets)
+                    Variant(id: id, name: "?", url: "", experiment: experiment.name), of: route, budgets: budgets, tls: tls)
             }
         }
-        for variant in route.variants { variants[Int(variant.id.number)] = CompiledVariant(variant, of: route, budgets: budgets) }
+        for variant in route.variants {
+            variants[Int(variant.id.number)] = CompiledVariant(variant, of: route, budgets: budgets, tls: tls)
+        }
         self.variants = variants
         layers = route.experiments.map { CompiledLayer($0, sticky: sticky) }
         isVersioned = route.match.path.hasSuffix("/v1")
@@ -103,8 +107,8 @@ final class CompiledVariant {
     let name: String
     /// As metrics name it: an experiment's variants carry its name before theirs.
     let label: String
-    let address: SocketAddress?
-    /// Why there is no address; told with 502.
+    let place: UpstreamPlace?
+    /// Why there is none; told with 502.
     let unreachable: String
     /// The rest of the request's path is appended to it.
     let path: [UInt8]
@@ -121,12 +125,12 @@ final class CompiledVariant {
     var target: UpstreamTarget?
     var counters = VariantCounters()
 
-    init(_ variant: Variant, of route: Route, budgets: BudgetBook) {
+    init(_ variant: Variant, of route: Route, budgets: BudgetBook, tls: TLSClients) {
         (id, name, self.route, routeName, timeouts) = (variant.id, variant.name, route.id, route.name, route.timeouts)
         let rewrite = variant.rewrite.map(CompiledRewrite.init)
         self.rewrite = rewrite
         label = variant.experiment.map { "\($0)/\(variant.name)" } ?? variant.name
-        model = route.api == nil ? nil : CompiledModel(variant, of: route, book: budgets)
+        model = route.api == nil ? nil : CompiledModel(variant, of: route, book: budgets, tls: tls)
         var lines = ByteBuffer()
         var names = [("X-OpenClaw-Route", route.name), ("X-OpenClaw-Variant", variant.name)]
         if let experiment = variant.experiment { names.append(("X-OpenClaw-Experiment", experiment)) }
@@ -136,19 +140,24 @@ final class CompiledVariant {
         responseLines = unsafe Array(lines.bytes)
         do {
             let url = try UpstreamURL(variant.url)
-            let authority = (url.host.contains(":") ? "[\(url.host)]" : url.host) + ":\(url.port)"
             path = Array(url.path.utf8)
-            afterTarget = Array(" HTTP/1.1\r\nHost: \(authority)\r\n".utf8)
-            let address: SocketAddress
-            do {
-                address = try SocketAddress(parsing: authority)
-            } catch {
-                (self.address, unreachable) = (nil, error.why)
-                return
-            }
-            (self.address, unreachable) = (address, "")
+            afterTarget = Array(" HTTP/1.1\r\nHost: \(url.isSecure ? url.hostField : url.authority)\r\n".utf8)
+            (place, unreachable) = UpstreamPlace.find(url, caFile: variant.caFile, tls)
         } catch {
-            (address, unreachable, path, afterTarget) = (nil, "Its url '\(variant.url)' is not http://host:port/path.", [], [])
+            (place, unreachable, path, afterTarget) = (nil, "Its url '\(variant.url)' is not http://host:port/path.", [], [])
+        }
+    }
+}
+
+extension UpstreamPlace {
+    /// Where a url leads, or why nothing can be sent there. Resolves its host and may read certificates, which both block.
+    static func find(_ url: UpstreamURL, caFile: String?, _ tls: TLSClients) -> (UpstreamPlace?, String) {
+        do throws(Fault) {
+            var place = UpstreamPlace(address: try SocketAddress(parsing: url.authority))
+            if url.isSecure { place.security = Security(host: url.host, client: try tls.client(caFile: caFile)) }
+            return (place, "")
+        } catch {
+            return (nil, error.kind == .badConfiguration ? "\(error.what) \(error.why)" : error.why)
         }
     }
 }

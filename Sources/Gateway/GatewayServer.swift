@@ -51,6 +51,7 @@ public final class GatewayServer: Sendable {
     private let usages: [UsageQueue]
     private let choices: [ChoiceQueue]
     private let budgets = BudgetBook()
+    private let tls = TLSClients()
     private let pump: ExposurePump
     private let feedback: FeedbackHandler
     private let remote: RemoteEvaluation
@@ -90,7 +91,7 @@ public final class GatewayServer: Sendable {
         for (index, bound) in sockets.enumerated() {
             let loop = GatewayLoop(
                 index: index, instance: instance, settings: settings,
-                table: CompiledTable(table, sticky: settings.sticky, budgets: budgets), ring: rings[index],
+                table: CompiledTable(table, sticky: settings.sticky, budgets: budgets, tls: tls), ring: rings[index],
                 usages: usages[index], choices: choices[index], pump: pump, feedback: feedback)
             let mailbox = try Reactor.start("gateway-\(index)") { reactor in loop.serve(bound, on: reactor) }
             loops.append(Served(loop: loop, mailbox: mailbox))
@@ -130,9 +131,9 @@ public final class GatewayServer: Sendable {
         // Compiled on a thread of its own: names are looked up on the way, which may block.
         let compiled: [Handed]
         do {
-            compiled = try await Threads.run("gateway-table") { [settings, remote, budgets] in
+            compiled = try await Threads.run("gateway-table") { [settings, remote, budgets, tls] in
                 remote.adopt(table)
-                return loops.map { _ in Handed(table: CompiledTable(table, sticky: settings.sticky, budgets: budgets)) }
+                return loops.map { _ in Handed(table: CompiledTable(table, sticky: settings.sticky, budgets: budgets, tls: tls)) }
             }
         } catch {
             Log("gateway").error("a routing table cannot be taken over", ["why": .string(error.why)])

@@ -1,8 +1,10 @@
 import Glibc
 import HTTP
+import JSON
 import Outcomes
 import Routing
 import Sockets
+import Telemetry
 
 /// One connection to an upstream: connecting, idle in the pool, or carrying one client's exchange.
 final class UpstreamConnection: Connection {
@@ -29,7 +31,14 @@ final class UpstreamConnection: Connection {
 
     static func open(to target: UpstreamTarget, loop: GatewayLoop, reactor: Reactor) -> UpstreamConnection? {
         guard target.hasRoom, let descriptor = startConnecting(to: target.address) else { return nil }
-        return UpstreamConnection(target: target, loop: loop, reactor: reactor, connecting: descriptor)
+        let connection = UpstreamConnection(target: target, loop: loop, reactor: reactor, connecting: descriptor)
+        if let security = target.place.security,
+            !connection.secure(by: security.client, host: security.host, session: target.session)
+        {
+            connection.close()
+            return nil
+        }
+        return connection
     }
 
     private init(target: UpstreamTarget, loop: GatewayLoop, reactor: Reactor, connecting descriptor: Int32) {
@@ -43,7 +52,7 @@ final class UpstreamConnection: Connection {
     /// Takes over a client's exchange, whose request stands in `request`.
     func carry(_ client: ClientConnection, wholeRequest: Bool) {
         self.client = client
-        (isWhole, hasFollowed, bytesBefore, answer) = (wholeRequest, false, bytesSent, .none)
+        (isWhole, hasFollowed, bytesBefore, answer) = (wholeRequest, false, wireBytes ?? bytesSent, .none)
         if isConnected {
             transmit()
         } else {
@@ -103,7 +112,10 @@ final class UpstreamConnection: Connection {
     override func readable() {
         var reads = 0
         while isOpen, mayRead {
-            guard let client else { return close() }  // an idle connection has nothing to say
+            guard let client else {
+                // An idle connection has nothing to say, but for what TLS says for itself.
+                return isSecure && !hasLeftovers() ? () : close()
+            }
             if !client.pending.isEmpty {
                 // The client does not keep up: the upstream waits until it has.
                 clearDeadline()
@@ -144,6 +156,15 @@ final class UpstreamConnection: Connection {
     override func broke(_ code: Int32) {
         guard isConnected, client != nil else { return fail(unsafe String(cString: strerror(code == 0 ? ECONNREFUSED : code))) }
         fail("the connection broke (\(unsafe String(cString: strerror(code == 0 ? ECONNRESET : code))))")
+    }
+
+    override func couldNotSecure(_ why: String) {
+        target.session = nil
+        if reactor.now - target.complainedAt >= UpstreamTarget.complaintNanoseconds {
+            target.complainedAt = reactor.now
+            Log("gateway").error("TLS to an upstream failed", ["upstream": .string(target.address.text), "why": .string(why)])
+        }
+        fail(why)
     }
 
     override func deadlinePassed() {
@@ -209,7 +230,8 @@ final class UpstreamConnection: Connection {
         detach()
         partialHead.removeAll()
         request.removeAll()
-        guard keepsAlive, isWhole, isOpen, pending.isEmpty, !inputEnded, target.keep(self) else {
+        if isSecure, !isReused { target.session = session ?? target.session }
+        guard keepsAlive, isWhole, isOpen, pending.isEmpty, !inputEnded, !hasLeftovers(), target.keep(self) else {
             return close()
         }
         isReused = true

@@ -1,8 +1,26 @@
 import Sockets
 
-/// The connections of one loop to one upstream address.
-final class UpstreamTarget {
+/// Where an upstream is, and what it has to prove before it is told anything.
+struct UpstreamPlace: Hashable {
     let address: SocketAddress
+    /// Set where TLS is spoken.
+    var security: Security?
+
+    struct Security: Hashable {
+        /// Whom the certificate must be for.
+        let host: String
+        let client: TLSClient
+    }
+}
+
+/// The connections of one loop to one upstream.
+final class UpstreamTarget {
+    let place: UpstreamPlace
+    var address: SocketAddress { place.address }
+    /// What the upstream gave to be known again by.
+    var session: TLSSession?
+    /// When the log was last told that TLS failed here: monotonic nanoseconds.
+    var complainedAt = -UpstreamTarget.complaintNanoseconds
     /// Kept open between requests; the one used last is used next, so that the others can age out.
     private var idle: [UpstreamConnection] = []
     private(set) var connections = 0
@@ -16,8 +34,10 @@ final class UpstreamTarget {
     private static let idleMax = 512
     /// Shorter than the 5 s after which common servers close an idle connection, so that they rarely close one we are using.
     static let idleMilliseconds: Int64 = 4_000
+    /// Between two lines in the log about the same upstream.
+    static let complaintNanoseconds: Int64 = 10_000_000_000
 
-    init(address: SocketAddress) { self.address = address }
+    init(place: UpstreamPlace) { self.place = place }
 
     var hasRoom: Bool { connections < Self.connectionsMax }
 
@@ -52,7 +72,7 @@ final class UpstreamTarget {
 
 /// The upstreams of one loop's table.
 struct UpstreamPool {
-    private var targets: [SocketAddress: UpstreamTarget] = [:]
+    private var targets: [UpstreamPlace: UpstreamTarget] = [:]
 
     /// Gives each variant of the table its upstream, and closes the idle connections of those that are no longer in it.
     mutating func adopt(_ table: CompiledTable) {
@@ -60,21 +80,21 @@ struct UpstreamPool {
         targets = [:]
         for variant in table.variants {
             if let model = variant.model {
-                for host in model.hosts { host.target = host.address.map { target(at: $0, before: before) } }
-            } else if let address = variant.address {
-                variant.target = target(at: address, before: before)
+                for host in model.hosts { host.target = host.place.map { target(at: $0, before: before) } }
+            } else if let place = variant.place {
+                variant.target = target(at: place, before: before)
             }
         }
         for target in targets.values { target.isServed = true }
-        for (address, target) in before where targets[address] == nil {
+        for (place, target) in before where targets[place] == nil {
             target.isServed = false
             target.closeIdle()
         }
     }
 
-    private mutating func target(at address: SocketAddress, before: [SocketAddress: UpstreamTarget]) -> UpstreamTarget {
-        let target = targets[address] ?? before[address] ?? UpstreamTarget(address: address)
-        targets[address] = target
+    private mutating func target(at place: UpstreamPlace, before: [UpstreamPlace: UpstreamTarget]) -> UpstreamTarget {
+        let target = targets[place] ?? before[place] ?? UpstreamTarget(place: place)
+        targets[place] = target
         return target
     }
 

@@ -8,11 +8,12 @@ public import YAML
 /// ```yaml
 /// provider:
 ///   name: openai
-///   url: http://127.0.0.1:9000/v1      # the gateway speaks plain HTTP: a proxy beside it terminates TLS
+///   url: https://api.openai.com/v1
 ///   key: env:OPENAI_API_KEY
 ///   fallback: [local]
 ///   retries: { attempts: 1, budget: 10% }
 ///   timeouts: { connect: 1s, first_token: 60s, between_tokens: 30s }
+///   ca_file: /etc/openclaw/ca.pem      # whom its certificate is checked against; standard: the system's
 ///   prices: { my-model: { input: 0.15, output: 0.60, cached: 0.075 } }   # USD for a million tokens
 /// ```
 public struct Provider: Equatable, Sendable, Codable {
@@ -27,13 +28,14 @@ public struct Provider: Equatable, Sendable, Codable {
     public var timeouts: RouteTimeouts
     /// Its own; the default table stands behind them.
     public var prices: [String: ModelPrice]
+    public var caFile: String?
 
     static let pricesMax = 1_000
 
     /// Reads the value of a `provider:` key.
     public init(_ node: YAMLNode) throws(Fault) {
         let file = try node.mapping("a provider")
-        try file.refuseUnknown(known: ["name", "api", "url", "key", "fallback", "retries", "timeouts", "prices"])
+        try file.refuseUnknown(known: ["name", "api", "url", "key", "fallback", "retries", "timeouts", "prices", "ca_file"])
         name = try Provider.name(try file.required("name"))
         url = try Provider.url(try file.required("url"))
         if let api = file["api"], try api.string() != "openai" {
@@ -48,6 +50,7 @@ public struct Provider: Equatable, Sendable, Codable {
         if let node = file["retries"] { (retriesMax, retryBudget) = try Provider.retries(node) }
         timeouts = try Provider.timeouts(file["timeouts"])
         prices = try file["prices"].map(PriceTable.read) ?? [:]
+        if let node = file["ca_file"] { caFile = try CertificateFile.path(node, for: url) }
         guard Set(fallback).count == fallback.count, !fallback.contains(name) else {
             throw node.fault(
                 "The fallbacks of \(name) cannot be tried one after the other.", why: "each stands there once, and not itself.",
@@ -125,6 +128,6 @@ public struct Provider: Equatable, Sendable, Codable {
     public var binding: ProviderBinding {
         ProviderBinding(
             name: name, url: url, key: key, timeouts: timeouts, retriesMax: retriesMax, retryBudget: retryBudget,
-            prices: PriceTable.standard.prices.merging(prices) { _, own in own })
+            prices: PriceTable.standard.prices.merging(prices) { _, own in own }, caFile: caFile)
     }
 }

@@ -30,10 +30,12 @@ public struct Model: Sendable, Equatable, Codable {
     public var qualityMetric: String?
     /// Versions that are already served somewhere: name -> url.
     public var servedVersions: [String: String]
+    /// Whose certificates the https urls of its versions are checked against; nil for the system's.
+    public var caFile: String?
 }
 
 extension Model {
-    private static let keys = ["name", "route", "build", "serve", "smoke", "quality", "versions"]
+    private static let keys = ["name", "route", "build", "serve", "smoke", "quality", "versions", "ca_file"]
     static let buildTimeout = Duration.seconds(1_800)
     static let readyTimeout = Duration.seconds(60)
 
@@ -56,6 +58,8 @@ extension Model {
             qualityMetric = try Name.read(try quality.required("metric"), of: "a metric")
         }
         servedVersions = [:]
+        caFile = nil
+        if let node = map["ca_file"] { caFile = try Model.file(node, in: directory) }
         guard let versions = map["versions"] else { return }
         for entry in try versions.mapping("versions").entries {
             servedVersions[try Name.read(versionOf: entry)] = try Model.url(of: entry.value)

@@ -98,7 +98,7 @@ public actor ReleaseService {
         var url = here.route?.variant(serving: version)?.url
         if url == nil { url = await self.url(serving: version) }
         guard let url else { return "it is not served anywhere" }
-        return await ModelServer.trouble(at: url, ready: here.model?.serve?.ready, outbound)
+        return await ModelServer.trouble(at: url, of: here.model, outbound)
     }
 
     // MARK: Applying

@@ -22,13 +22,15 @@ public struct ProviderBinding: Equatable, Sendable, Codable {
     public var retryBudget: Int
     /// By the model's name as it is sent; a name that ends in `*` stands for all that begin with it.
     public var prices: [String: ModelPrice]
+    /// Whose certificates its https url is checked against; nil for the system's.
+    public var caFile: String?
 
     public init(
         name: String, url: String, key: KeyReference? = nil, timeouts: RouteTimeouts = .init(), retriesMax: Int = 1,
-        retryBudget: Int = 1_000, prices: [String: ModelPrice] = [:]
+        retryBudget: Int = 1_000, prices: [String: ModelPrice] = [:], caFile: String? = nil
     ) {
         (self.name, self.url, self.key, self.timeouts) = (name, url, key, timeouts)
-        (self.retriesMax, self.retryBudget, self.prices) = (retriesMax, retryBudget, prices)
+        (self.retriesMax, self.retryBudget, self.prices, self.caFile) = (retriesMax, retryBudget, prices, caFile)
     }
 }
 

@@ -103,7 +103,7 @@ public struct VariantID: Hashable, Comparable, Sendable, Codable {
 public struct Variant: Equatable, Sendable, Codable {
     public var id: VariantID
     public var name: String
-    /// http://host:port/path; the rest of the request's path is appended.
+    /// http://host:port/path, or with https; the rest of the request's path is appended.
     public var url: String
     /// `fraud-model@v12` when it serves a registered version.
     public var version: String?
@@ -116,6 +116,8 @@ public struct Variant: Equatable, Sendable, Codable {
     public var prompt: PromptBinding?
     /// Who is asked, in the order of trying; `url` is the first one's. Nil where the variant's url says it all.
     public var providers: [ProviderBinding]?
+    /// Whose certificates its https url is checked against; nil for the system's.
+    public var caFile: String?
 
     public init(
         id: VariantID, name: String, url: String, version: String? = nil, rewrite: Rewrite? = nil, experiment: String? = nil,

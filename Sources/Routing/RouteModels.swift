@@ -11,12 +11,19 @@ public struct ModelSources: Sendable {
     /// The provider's own fallbacks, by name, in the order of trying.
     public typealias FindFallbacks = @Sendable (_ provider: String) async -> [String]
 
+    /// The file of certificates that a registered version (`fraud-model@v12`) is checked against; nil for the system's.
+    public typealias FindCertificates = @Sendable (_ version: String) async -> String?
+
     let prompt: FindPrompt
     let provider: FindProvider
     let fallbacks: FindFallbacks
+    let certificates: FindCertificates
 
-    public init(prompt: @escaping FindPrompt, provider: @escaping FindProvider, fallbacks: @escaping FindFallbacks) {
-        (self.prompt, self.provider, self.fallbacks) = (prompt, provider, fallbacks)
+    public init(
+        prompt: @escaping FindPrompt, provider: @escaping FindProvider, fallbacks: @escaping FindFallbacks,
+        certificates: @escaping FindCertificates = { _ in nil }
+    ) {
+        (self.prompt, self.provider, self.fallbacks, self.certificates) = (prompt, provider, fallbacks, certificates)
     }
 
     /// Knows none.
@@ -30,6 +37,7 @@ struct VariantPlace: Equatable, Sendable {
     var version: String?
     var prompt: PromptBinding?
     var providers: [ProviderBinding]?
+    var caFile: String?
 }
 
 extension RouteService {
@@ -49,11 +57,13 @@ extension RouteService {
         }
         if variant.url != nil || variant.version != nil {
             place.url = try await url(of: variant, on: route)
+            place.caFile = variant.caFile
+            if place.caFile == nil, let version = variant.version { place.caFile = await models.certificates(version) }
             return place
         }
         let own = variant.provider ?? place.prompt?.template.provider.map { [$0] }
         if own == nil, let base {
-            (place.url, place.providers, place.version) = (base.url, base.providers, base.version)
+            (place.url, place.providers, place.version, place.caFile) = (base.url, base.providers, base.version, base.caFile)
             place.prompt = place.prompt ?? base.prompt
             return place
         }

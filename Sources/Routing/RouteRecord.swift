@@ -204,7 +204,7 @@ extension RouteRecord {
 extension Variant {
     init(_ spec: RouteSpec.VariantSpec, id: VariantID, at place: VariantPlace) {
         self.init(id: id, name: spec.name, url: place.url, version: spec.version, rewrite: spec.rewrite, value: spec.value)
-        (prompt, providers) = (place.prompt, place.providers)
+        (prompt, providers, caFile) = (place.prompt, place.providers, place.caFile)
     }
 }
 

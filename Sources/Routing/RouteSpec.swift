@@ -17,13 +17,15 @@ public struct RouteSpec: Equatable, Sendable, Codable {
         public var prompt: String?
         /// In the order of trying; the prompt's, or the route's, where it is nil.
         public var provider: [String]?
+        /// Whose certificates its https url is checked against; nil for the system's.
+        public var caFile: String?
 
         public init(
             name: String, url: String? = nil, version: String? = nil, basisPoints: Int = 0, rewrite: Rewrite? = nil,
-            value: JSONValue? = nil, prompt: String? = nil, provider: [String]? = nil
+            value: JSONValue? = nil, prompt: String? = nil, provider: [String]? = nil, caFile: String? = nil
         ) {
             (self.name, self.url, self.version, self.basisPoints, self.rewrite) = (name, url, version, basisPoints, rewrite)
-            (self.value, self.prompt, self.provider) = (value, prompt, provider)
+            (self.value, self.prompt, self.provider, self.caFile) = (value, prompt, provider, caFile)
         }
     }
     public var name: String
@@ -121,7 +123,7 @@ public struct RouteSpec: Equatable, Sendable, Codable {
 extension RouteSpec.VariantSpec {
     fileprivate init(_ name: String, _ node: YAMLNode, alone: Bool) throws(Fault) {
         let file = try node.mapping("variant '\(name)'")
-        try file.refuseUnknown(known: ["url", "version", "share", "rewrite", "prompt", "provider"])
+        try file.refuseUnknown(known: ["url", "version", "share", "rewrite", "prompt", "provider", "ca_file"])
         self.init(name: name)
         if let node = file["prompt"] { prompt = try RouteSpec.version(node) }
         if let node = file["provider"] { provider = try RouteSpec.providers(node) }
@@ -152,6 +154,7 @@ extension RouteSpec.VariantSpec {
                 fix: "add `share: 10%` (0% is allowed)")
         }
         if let node = file["rewrite"] { rewrite = try Rewrite(node) }
+        if let node = file["ca_file"] { caFile = try CertificateFile.path(node, for: url) }
     }
 }
 
@@ -184,8 +187,7 @@ extension UpstreamURL.Refusal {
     /// For the `why` of a fault.
     public var why: String {
         switch self {
-        case .https: "the gateway speaks plain HTTP/1.1 to upstreams"
-        case .notHTTP: "an upstream is addressed as http://host:port/path, in at most 2 048 bytes"
+        case .notHTTP: "an upstream is addressed as http://host:port/path or https://host:port/path, in at most 2 048 bytes"
         case .userInfo: "a user name or password in a url would be seen in logs and in `route show`"
         case .queryOrFragment: "the path and query of each request are appended to it"
         case .badHost: "its host is neither a name nor an address"
@@ -197,7 +199,6 @@ extension UpstreamURL.Refusal {
     /// For the `fix` of a fault.
     public var fix: String {
         switch self {
-        case .https: "use the http:// address, or a local TLS-terminating proxy in front of the upstream"
         case .notHTTP: "write it as http://127.0.0.1:9001/path"
         case .userInfo: "send credentials with `rewrite: { headers: { Authorization: ... } }`"
         case .queryOrFragment: "remove everything from '?' or '#' on"

@@ -1,5 +1,7 @@
-/// An address the gateway can send to: `http://host:port/path`, taken apart.
+/// An address the gateway can send to: `http://host:port/path`, or the same with https, taken apart.
 public struct UpstreamURL: Equatable, Sendable {
+    /// Spoken to through TLS.
+    public let isSecure: Bool
     /// A name, an IPv4 address, or an IPv6 address without its brackets.
     public let host: String
     public let port: UInt16
@@ -8,24 +10,24 @@ public struct UpstreamURL: Equatable, Sendable {
 
     /// Why a text is not one.
     public enum Refusal: Error, Equatable, Sendable {
-        case https, notHTTP, userInfo, queryOrFragment, badHost, badPort, badPath
+        case notHTTP, userInfo, queryOrFragment, badHost, badPort, badPath
     }
 
     public init(_ text: String) throws(Refusal) {
         let lower = text.prefix(8).lowercased()
-        if lower.hasPrefix("https://") { throw .https }
-        guard lower.hasPrefix("http://"), text.utf8.count <= 2_048 else { throw .notHTTP }
-        let rest = text.dropFirst(7)
+        isSecure = lower == "https://"
+        guard isSecure || lower.hasPrefix("http://"), text.utf8.count <= 2_048 else { throw .notHTTP }
+        let rest = text.dropFirst(isSecure ? 8 : 7)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         let (authority, path) = (rest[..<slash], rest[slash...])
         if rest.contains(where: { $0 == "?" || $0 == "#" }) { throw .queryOrFragment }
         if authority.contains("@") { throw .userInfo }
-        (host, port) = try UpstreamURL.endpoint(authority)
+        (host, port) = try UpstreamURL.endpoint(authority, standard: isSecure ? 443 : 80)
         guard path.utf8.allSatisfy({ UpstreamURL.isPathByte($0) }) else { throw .badPath }
         self.path = path.isEmpty ? "/" : String(path)
     }
 
-    private static func endpoint(_ authority: Substring) throws(Refusal) -> (String, UInt16) {
+    private static func endpoint(_ authority: Substring, standard: UInt16) throws(Refusal) -> (String, UInt16) {
         var host = authority
         var port: Substring? = nil
         if authority.first == "[" {
@@ -41,10 +43,18 @@ public struct UpstreamURL: Equatable, Sendable {
             }
             guard isName(host) else { throw .badHost }
         }
-        guard let port else { return (String(host), 80) }
+        guard let port else { return (String(host), standard) }
         guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(port), number > 0 else { throw .badPort }
         return (String(host), number)
     }
+
+    /// `host:port`, with brackets around an IPv6 address.
+    public var authority: String { "\(bracketed):\(port)" }
+
+    /// As a Host line names it: without the port that its scheme has anyway.
+    public var hostField: String { port == (isSecure ? 443 : 80) ? bracketed : authority }
+
+    private var bracketed: String { host.contains(":") ? "[\(host)]" : host }
 
     /// Letters, digits, `.`, `-` and `_`, 1 to 253 bytes.
     static func isName(_ host: Substring) -> Bool {

@@ -86,6 +86,74 @@ struct ModelTests {
         await second.server.stop()
     }
 
+    @Test func `a provider behind TLS is asked once its certificate is trusted, and not before`() async throws {
+        let workshop = Workshop()
+        let made = try workshop.start(
+            [
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "-subj",
+                "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "tls.key", "-out", "tls.pem",
+            ], output: "openssl.log")
+        try #require(await made.wait(limit: .seconds(60)) == .exited(code: 0), "\(workshop.read("openssl.log"))")
+        let (server, url) = try await provider(
+            workshop, "secure", "--certificate", "\(workshop.folder)/tls.pem", "--certificate-key", "\(workshop.folder)/tls.key",
+            "--key", "sk-real")
+        let secure = url.replacing("http://127.0.0.1", with: "https://localhost")
+        let key = workshop.write("sk-real\n", as: "key")
+        let file = workshop.write(
+            """
+            prompt:
+              name: support
+              versions:
+                v3:
+                  system: "Be {{tone}}."
+                  variables: { tone: { type: enum, values: [kind, brief], default: kind } }
+                  model: small
+            ---
+            provider:
+              name: secure
+              url: "\(secure)"
+              ca_file: "\(workshop.folder)/tls.pem"
+              key: "file:\(key)"
+              timeouts: { connect: 60s }
+              prices: { small: { input: 1000, output: 2000 } }
+            ---
+            provider: { name: untrusted, url: "\(secure)", key: "file:\(key)", timeouts: { connect: 60s } }
+            ---
+            route:
+              name: support
+              api: openai
+              match: { path: /v1 }
+              unit: "header:X-User-Id"
+              provider: secure
+              budget: 35 USD/day
+              variants: { control: { prompt: support@v3 } }
+            ---
+            route:
+              name: untrusted
+              api: openai
+              match: { path: /untrusted }
+              unit: "header:X-User-Id"
+              provider: untrusted
+              variants: { control: { provider: untrusted } }
+            """, as: "support.yaml")
+        let openclaw = try await Installation.start(in: workshop, applying: [file])
+        let told = try await client(workshop, openclaw.gateway + "/v1")
+        let kind = told["chat"]?["said"]?.stringValue ?? ""
+        #expect(kind.contains("thank you for writing"))
+        #expect(told["stream"]?["said"]?.stringValue == kind)
+        #expect(told["embeddings"]?["count"] == 2 && told["models"]?["ids"] == ["large", "small"])
+        let refused = try await workshop.outbound.send(
+            .init(
+                "POST", openclaw.gateway + "/untrusted/chat/completions", headers: [("Content-Type", "application/json")],
+                body: Array(#"{"model":"small","messages":[{"role":"user","content":"a secret"}]}"#.utf8)))
+        let text = String(decoding: refused.body, as: UTF8.self)
+        #expect(refused.status == 502 && text.contains("its certificate is not trusted"), "\(text)")
+        for place in [text, workshop.read("serve.log")] { #expect(!place.contains("sk-real") && !place.contains("a secret")) }
+        await openclaw.process.stop()
+        await server.stop()
+    }
+
     /// What was used is told per route and variant, and the fallback is no variant of its own.
     private func expectFigures(_ openclaw: Installation, _ told: [String: JSONValue]) async throws {
         let token = openclaw.workshop.read("home/admin.token").filter { !$0.isWhitespace }

@@ -24,7 +24,7 @@ import Testing
 
     @Test func `a variant whose url cannot be served is answered 502`() async throws {
         let upstream = try TestUpstream { _ in }
-        let house = try GatewayHouse(to: upstream) { $0.variants[0].url = "https://127.0.0.1/" }
+        let house = try GatewayHouse(to: upstream) { $0.variants[0].url = "ftp://127.0.0.1/" }
         #expect(try await house.answer("GET / HTTP/1.1\r\nHost: a\r\n\r\n")?.head.hasPrefix("HTTP/1.1 502 ") == true)
         _ = await house.drain()
     }

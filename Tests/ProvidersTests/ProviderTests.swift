@@ -44,9 +44,12 @@ import YAML
         #expect(!fault.description.contains("verysecret"))
     }
 
-    @Test func `a key is not sent in the clear to a server that speaks TLS`() throws {
-        let fault = try #require(throws: Fault.self) { try provider("{ name: p, url: \"https://api.openai.com/v1\" }") }
-        #expect(fault.why.contains("plain HTTP") && fault.fix.contains("TLS-terminating proxy"), "\(fault)")
+    @Test func `a provider behind TLS may name whose certificates count, and nobody else`() throws {
+        let ours = try provider("{ name: p, url: \"https://models.internal/v1\", ca_file: /etc/ca.pem }")
+        #expect(ours.binding.caFile == "/etc/ca.pem")
+        #expect(try provider("{ name: p, url: \"https://api.openai.com/v1\" }").binding.caFile == nil)
+        let fault = try #require(throws: Fault.self) { try provider("{ name: p, url: \"http://h/v1\", ca_file: /etc/ca.pem }") }
+        #expect(fault.what.contains("no https url"), "\(fault)")
     }
 
     @Test func `a model is priced by its own name, else by the longest one that fits`() {

@@ -8,10 +8,14 @@ struct UpstreamURLTests {
         let six = try UpstreamURL("http://[::1]:80")
         #expect((six.host, six.port, six.path) == ("::1", 80, "/"))
         #expect(try UpstreamURL("http://model/").port == 80)
+        let secure = try UpstreamURL("https://api.openai.com/v1")
+        #expect((secure.isSecure, secure.port, secure.hostField) == (true, 443, "api.openai.com"))
+        #expect(secure.authority == "api.openai.com:443" && !six.isSecure && six.hostField == "[::1]")
+        #expect(try UpstreamURL("https://[::1]:8443/").hostField == "[::1]:8443")
     }
 
     @Test(arguments: [
-        ("https://a/", UpstreamURL.Refusal.https), ("ftp://a/", .notHTTP), ("a:80/", .notHTTP), ("http://u:p@a/", .userInfo),
+        ("https:/a/", UpstreamURL.Refusal.notHTTP), ("ftp://a/", .notHTTP), ("a:80/", .notHTTP), ("http://u:p@a/", .userInfo),
         ("http://a/?x", .queryOrFragment), ("http://a#x", .queryOrFragment), ("http:///x", .badHost), ("http://a b/", .badHost),
         ("http://[zz]/", .badHost), ("http://[::1/", .badHost), ("http://a:0/", .badPort), ("http://a:65536/", .badPort),
         ("http://a:+5/", .badPort), ("http://a:/", .badPort), ("http://a/ x", .badPath), ("http://a/\r\nX: y", .badPath),

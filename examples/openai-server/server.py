@@ -3,6 +3,7 @@
 and failures can be tried without a provider. Python's standard library alone.
 
 usage: server.py [--port PORT] [--name NAME] [--first-token MS] [--between-tokens MS] [--tokens N] [--errors RATE] [--key KEY]
+                 [--certificate FILE --certificate-key FILE]
 
 It serves POST /v1/chat/completions (streamed too), POST /v1/completions, POST /v1/embeddings and GET /v1/models, counts
 tokens (words and marks), and sends usage as OpenAI does. What it says depends on what it is told: a system message that asks
@@ -19,6 +20,7 @@ import hashlib
 import json
 import random
 import re
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -195,6 +197,8 @@ parser.add_argument("--tokens", type=int, default=0, metavar="N", help="so many 
 parser.add_argument("--errors", type=float, default=0, metavar="RATE")
 parser.add_argument("--key", default="", help="refuse requests without it")
 parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--certificate", default="", metavar="FILE", help="speak TLS with it (PEM)")
+parser.add_argument("--certificate-key", metavar="FILE")
 options = parser.parse_args()
 random.seed(options.seed)
 seen = collections.deque(maxlen=100)
@@ -202,6 +206,10 @@ seen = collections.deque(maxlen=100)
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
     server.daemon_threads = True
+    if options.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.certificate, options.certificate_key)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     print("listening on", server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     threading.Event().wait()

@@ -1,4 +1,4 @@
-// The only door to OpenSSL's libcrypto: SHA-256, Ed25519, random bytes, constant-time comparison.
+// The only door to OpenSSL: SHA-256, Ed25519, random bytes, constant-time comparison; tls.h has its TLS.
 #ifndef OPENCLAW_COPENSSL_H
 #define OPENCLAW_COPENSSL_H
 #include <openssl/crypto.h>

@@ -14,6 +14,7 @@ enum ProviderShow {
     static func text(_ provider: JSONValue, _ style: Style) -> String {
         var table = Table([], indent: 2)
         table.add(["url", provider["url"]?.stringValue ?? ""])
+        if let file = provider["ca_file"]?.stringValue { table.add(["certificates", file]) }
         table.add(["key", ProviderList.key(provider, style)])
         let fallback = (provider["fallback"]?.arrayValue ?? []).compactMap(\.stringValue)
         if !fallback.isEmpty { table.add(["falls back to", fallback.joined(separator: ", ")]) }

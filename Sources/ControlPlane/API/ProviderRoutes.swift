@@ -20,6 +20,7 @@ enum ProviderRoutes {
 
     private static let provider = Schema.object([
         "name": .string("Its name"), "url": .string("The base of its API"),
+        "ca_file": Schema.string("Whose certificates it is checked against; null for the system's").orNull,
         "key": Schema.string("Where its key is found").orNull,
         "key_state": .oneOf(["none", "found", "missing"], "Whether the daemon finds the key now"),
         "fallback": .array(of: .string("Asked in this order where it does not answer")),
@@ -29,7 +30,7 @@ enum ProviderRoutes {
 
     private static func json(_ provider: Provider) -> JSONValue {
         [
-            "name": .string(provider.name), "url": .string(provider.url),
+            "name": .string(provider.name), "url": .string(provider.url), "ca_file": provider.caFile.map(JSONValue.string) ?? .null,
             "key": provider.key.map { .string($0.text) } ?? .null, "key_state": .string(keyState(provider.key)),
             "fallback": .array(provider.fallback.map(JSONValue.string)),
             "retries": [

@@ -14,10 +14,12 @@ final class CompiledModel {
     /// Whose money is spent: `route/support`.
     let owner: String
 
-    init(_ variant: Variant, of route: Route, book: BudgetBook) {
+    init(_ variant: Variant, of route: Route, book: BudgetBook, tls: TLSClients) {
         prompt = variant.prompt.map { CompiledPrompt($0.template) }
-        let providers = variant.providers ?? [ProviderBinding(name: "", url: variant.url, timeouts: route.timeouts, retriesMax: 0)]
-        hosts = providers.map { ModelHost($0, isProvider: variant.providers != nil) }
+        let own = ProviderBinding(
+            name: "", url: variant.url, timeouts: route.timeouts, retriesMax: 0, caFile: variant.caFile)
+        let providers = variant.providers ?? [own]
+        hosts = providers.map { ModelHost($0, isProvider: variant.providers != nil, tls) }
         (budgets, self.book, owner) = (route.budgets ?? [], book, "route/\(route.name)")
     }
 
@@ -31,7 +33,7 @@ final class CompiledModel {
 /// A provider as requests are sent to it.
 final class ModelHost {
     let name: String
-    let address: SocketAddress?
+    let place: UpstreamPlace?
     /// Why it cannot be asked; told with 502.
     let unreachable: String
     /// Without a slash at its end.
@@ -49,21 +51,20 @@ final class ModelHost {
     /// Given by the loop when it takes the table.
     var target: UpstreamTarget?
 
-    init(_ provider: ProviderBinding, isProvider: Bool) {
+    init(_ provider: ProviderBinding, isProvider: Bool, _ tls: TLSClients) {
         (name, timeouts, retriesMax, prices) = (provider.name, provider.timeouts, provider.retriesMax, provider.prices)
         self.isProvider = isProvider
         retryShare = Double(provider.retryBudget) / 10_000
         var lines: [UInt8] = []
         do {
             let url = try UpstreamURL(provider.url)
-            let host = url.host.contains(":") ? "[\(url.host)]" : url.host
             var base = Array(url.path.utf8)
             while base.last == 0x2F { base.removeLast() }
             path = base
-            lines = Array(" HTTP/1.1\r\nHost: \(host)\(url.port == 80 ? "" : ":\(url.port)")\r\n".utf8)
-            (address, unreachable) = ModelHost.resolve("\(host):\(url.port)")
+            lines = Array(" HTTP/1.1\r\nHost: \(url.hostField)\r\n".utf8)
+            (place, unreachable) = UpstreamPlace.find(url, caFile: provider.caFile, tls)
         } catch {
-            (address, unreachable, path) = (nil, "its url '\(provider.url)' cannot be used", [])
+            (place, unreachable, path) = (nil, "its url '\(provider.url)' cannot be used", [])
         }
         guard let reference = provider.key else {
             (afterTarget, keyAbsence) = (lines, nil)
@@ -78,14 +79,6 @@ final class ModelHost {
 
     /// Why there is no key to send; nil where there is one or none is needed.
     let keyAbsence: String?
-
-    private static func resolve(_ authority: String) -> (SocketAddress?, String) {
-        do {
-            return (try SocketAddress(parsing: authority), "")
-        } catch {
-            return (nil, error.why)
-        }
-    }
 
     func price(of model: String?) -> ModelPrice? { model.flatMap { prices.price(of: $0) } }
 }

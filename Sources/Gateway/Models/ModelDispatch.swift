@@ -148,8 +148,8 @@ extension ModelHost {
     /// Why no request can be sent there now.
     var whyUnreachable: String {
         if let keyAbsence { return "The key of provider \(name) is missing: \(keyAbsence)." }
-        if address == nil { return "Provider \(name) cannot be reached: \(unreachable)." }
-        return "No further connection to \(address?.text ?? name) can be opened."
+        guard let place else { return "Provider \(name) cannot be reached: \(unreachable)." }
+        return "No further connection to \(place.address.text) can be opened."
     }
 }
 

@@ -11,13 +11,16 @@ public final class Outbound: Sendable {
         public var body: [UInt8]
         public var deadline: Duration
         public var responseBytesMax: Int
+        /// Whose certificates (PEM) an https url is checked against; nil for the system's.
+        public var caFile: String?
         public init(
             _ method: String, _ url: String, headers: [(String, String)] = [], body: [UInt8] = [],
             deadline: Duration = .seconds(30),
-            responseBytesMax: Int = 16 << 20
+            responseBytesMax: Int = 16 << 20, caFile: String? = nil
         ) {
             (self.method, self.url, self.headers, self.body, self.deadline, self.responseBytesMax) =
                 (method, url, headers, body, deadline, responseBytesMax)
+            self.caFile = caFile
         }
     }
     public struct Answer: Sendable {

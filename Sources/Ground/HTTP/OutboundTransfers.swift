@@ -107,6 +107,11 @@ import Telemetry
         unsafe claw_curl_set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https")
         unsafe claw_curl_set_text(easy, CURLOPT_PROXY, "")
         unsafe claw_curl_set_text(easy, CURLOPT_USERAGENT, "openclaw")
+        // The gateway's own TLS knows the same variable.
+        let standard = unsafe getenv("SSL_CERT_FILE").map { unsafe String(cString: $0) }
+        if let trusted = request.caFile ?? standard {
+            unsafe claw_curl_set_text(easy, CURLOPT_CAINFO, trusted)
+        }
         unsafe claw_curl_set_long(easy, CURLOPT_NOSIGNAL, 1)
         unsafe claw_curl_set_long(easy, CURLOPT_TCP_NODELAY, 1)
         unsafe claw_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))

@@ -16,9 +16,11 @@ open class Connection: EventSource {
     /// What the kernel has not taken yet.
     public private(set) var pending = ByteBuffer()
     /// The kernel may have input for us: edge-triggered, so this is remembered until a read says otherwise.
-    public private(set) var mayRead = false
+    public internal(set) var mayRead = false
     /// The other side sends nothing more, or the connection broke.
-    public private(set) var inputEnded = false
+    public internal(set) var inputEnded = false
+    /// Set where bytes go through TLS.
+    final var secure: TLSStream?
     private var lingering: Lingering?
 
     private struct Lingering {
@@ -44,10 +46,16 @@ open class Connection: EventSource {
     open func writable() {}
     /// The connection broke (reset, or writing failed). The subclass closes it.
     open func broke(_ code: Int32) { close() }
+    /// The other side could not prove who it is, or TLS could not be agreed on. The subclass closes it.
+    open func couldNotSecure(_ why: String) { close() }
 
     public final override func ready(_ readiness: Readiness) {
         if readiness.contains(.error) { return lingering == nil ? broke(pendingError()) : close() }
         if !readiness.isDisjoint(with: [.input, .inputEnd, .hangUp, .resumed]) { mayRead = true }
+        if let secure {
+            guard secure.isEstablished else { return shakeHands(secure) }
+            if secure.readsWhenWritable, readiness.contains(.output) { mayRead = true }
+        }
         if !readiness.isDisjoint(with: [.inputEnd, .hangUp]), !inputEnded {
             inputEnded = true
             inputEnding()
@@ -68,6 +76,7 @@ open class Connection: EventSource {
 
     /// Reads what is there into `space`. A short read means the kernel has no more, so that no second call asks it.
     public final func receive(into space: UnsafeMutableRawBufferPointer) -> Received {
+        if let secure { return unsafe receiveSecurely(into: space, secure) }
         while true {
             let count = unsafe claw_receive(descriptor, space.baseAddress, space.count)
             if count > 0 {
@@ -121,6 +130,7 @@ open class Connection: EventSource {
 
     /// How many bytes the kernel took, 0 when it takes none now, -1 when the connection is broken.
     private func write(_ first: UnsafeBufferPointer<UInt8>, _ second: UnsafeBufferPointer<UInt8>) -> Int {
+        if let secure { return unsafe secure.write(first, second) }
         while true {
             let count: Int
             if second.isEmpty {
@@ -156,6 +166,11 @@ open class Connection: EventSource {
     }
 
     public final var isLingering: Bool { lingering != nil }
+
+    open override func close() {
+        secure?.end()
+        super.close()
+    }
 
     /// Closes once what is pending was written, without waiting for the other side.
     private func shutOutput() {

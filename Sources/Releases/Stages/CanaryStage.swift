@@ -66,7 +66,8 @@ struct CanaryStage {
     }
 
     private static func kept(_ variant: Variant) -> RouteSpec.VariantSpec {
-        .init(name: variant.name, url: variant.url, version: variant.version, rewrite: variant.rewrite)
+        .init(
+            name: variant.name, url: variant.url, version: variant.version, rewrite: variant.rewrite, caFile: variant.caFile)
     }
 
     func leave() async throws(Fault) {
@@ -98,7 +99,8 @@ struct CanaryStage {
         let rewrite = before.variant(named: baseline.candidate)?.rewrite
         let candidate = try await routes.put(
             RouteSpec.VariantSpec(
-                name: baseline.candidate, url: deployment.url, version: plan.version.description, basisPoints: 0, rewrite: rewrite),
+                name: baseline.candidate, url: deployment.url, version: plan.version.description, basisPoints: 0, rewrite: rewrite,
+                caFile: plan.model.caFile),
             on: before.name, owner: owner, fence: call.fence)
         if before.variant(named: baseline.previous) == nil {
             let version = VersionID(model: plan.version.model, version: baseline.previous)

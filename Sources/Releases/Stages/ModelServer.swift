@@ -108,7 +108,7 @@ struct ModelServer {
     private func awaitURL(_ url: String) async throws(Fault) {
         let deadline = ContinuousClock.now + .milliseconds(plan.model.serve?.readyTimeoutMilliseconds ?? 30_000)
         while true {
-            guard let trouble = await Self.trouble(at: url, ready: plan.model.serve?.ready, outbound) else { return }
+            guard let trouble = await Self.trouble(at: url, of: plan.model, outbound) else { return }
             guard ContinuousClock.now < deadline, !Task.isCancelled else {
                 throw Fault(what: "\(plan.version) does not answer.", why: trouble, fix: "Start what serves \(url).")
             }
@@ -118,15 +118,15 @@ struct ModelServer {
 
     /// Why a url cannot take traffic; nil when it can. A server of somebody else's may have no readiness path: then any answer
     /// of the url itself will do.
-    static func trouble(at url: String, ready: String?, _ outbound: Outbound) async -> String? {
+    static func trouble(at url: String, of model: Model?, _ outbound: Outbound) async -> String? {
         do throws(Fault) {
-            if let ready {
+            if let ready = model?.serve?.ready {
                 let probe = origin(of: url) + ready
-                let status = try await outbound.send(.init("GET", probe, deadline: .seconds(3))).status
+                let status = try await outbound.send(.init("GET", probe, deadline: .seconds(3), caFile: model?.caFile)).status
                 if status == 200 { return nil }
                 guard status == 404 || status == 405 else { return "\(probe) answers \(status)" }
             }
-            _ = try await outbound.send(.init("GET", url, deadline: .seconds(3)))
+            _ = try await outbound.send(.init("GET", url, deadline: .seconds(3), caFile: model?.caFile))
             return nil
         } catch { return "\(url) does not answer: \(error.why)" }
     }

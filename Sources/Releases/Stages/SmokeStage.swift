@@ -114,7 +114,9 @@ struct SmokeStage {
 
     private func ask(_ url: String, _ body: JSONValue) async throws(Fault) -> Outbound.Answer {
         try await outbound.send(
-            .init("POST", url, headers: [("Content-Type", "application/json")], body: Array(body.canonicalText.utf8)))
+            .init(
+                "POST", url, headers: [("Content-Type", "application/json")], body: Array(body.canonicalText.utf8),
+                caFile: plan.model.caFile))
     }
 
     private func lines(of file: String) throws(Fault) -> [JSONLine] {
