@@ -168,7 +168,7 @@ let rooms: [Target] = [
         "ControlPlaneTests",
         [
             "ControlPlane", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Routing", "Sockets", "Telemetry",
-            "TestFolders",
+            "TestFolders", "TestSockets",
         ]),
     tests("CommandsTests", ["Arguments", "Commands", "Faults", "HTTP", "JSON", "Telemetry", "TestFolders"]),
     tests(

@@ -24,6 +24,8 @@ public final class Daemon: Sendable {
         public var loops: Int
         public var applyFiles: [String]
         public var stopServersAtExit: Bool
+        /// Pages of these origins may send feedback to the gateway and ask it for evaluations.
+        public var origins: [String] = []
         public init(
             home: String, gateway: SocketAddress, control: SocketAddress, loops: Int, applyFiles: [String], stopServersAtExit: Bool
         ) {

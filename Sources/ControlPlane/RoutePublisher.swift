@@ -13,14 +13,17 @@ actor RoutePublisher {
     /// `onDisk` is the position of the table this life began with.
     init(file: String, gateway: GatewayServer, onDisk: Int64) { (self.file, self.gateway, self.written) = (file, gateway, onDisk) }
 
-    /// Returns when every loop serves it.
+    /// Returns when every loop serves it; throws when they do not.
     func publish(_ table: RoutingTable) async throws(Fault) {
         if table.position > written {
             try table.write(to: file)
             written = table.position
         }
-        await gateway.publish(table)
+        try await gateway.publish(table)
     }
+
+    /// What an experiment has spent of its budget in the present period, in billionths of a dollar.
+    func spent(by experiment: String) -> Int64? { gateway.spent(by: experiment) }
 
     /// A ledger that ends before the table on disk was swapped for an older copy: to publish from it would undo what users
     /// were already served.

@@ -36,7 +36,8 @@ enum Wiring {
             let winners = WinnerReleases(releases: releases)
             let experiments = ExperimentService(
                 settings: .init(directory: home.experiments), ledger: ledger, registry: registry, routes: routes,
-                outcomes: outcomes, release: { (request) throws(Fault) in try await winners.conduct(request) })
+                outcomes: outcomes, release: { (request) throws(Fault) in try await winners.conduct(request) },
+                spent: { name in await publisher.spent(by: name) })
             do throws(Fault) {
                 try await releases.restore()
                 try await experiments.restore()

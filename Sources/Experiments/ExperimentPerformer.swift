@@ -99,7 +99,7 @@ extension ExperimentPlan {
         return RouteExperimentSpec(
             name: spec.name, unit: unit, audience: audience, variants: spec.variants.map(\.layered), seed: spec.targeting.seed,
             hashing: hashing, overrides: spec.targeting.overrides,
-            stickiness: spec.allocation.stickiness == .user ? .user : .share)
+            stickiness: spec.allocation.stickiness == .user ? .user : .share, budget: spec.budget)
     }
 }
 

@@ -26,6 +26,12 @@ extension ExperimentService {
                 why: "\(file) line \(spec.line): experiment \(spec.name) names it.",
                 fix: didYouMean(spec.route, among: known) ?? "Apply one first: openclaw route apply FILE")
         }
+        guard spec.budget == nil || route.api != nil else {
+            throw Fault(
+                .badConfiguration, what: "Experiment \(spec.name) has a budget, and its route has no costs.",
+                why: "\(file) line \(spec.line): costs are counted on routes with `api: openai`, and \(route.name) is none.",
+                fix: "Add `api: openai` to the route, or leave `budget:` out.")
+        }
         for variant in spec.variants { try await check(variant, of: spec, file: file) }
         var plan = ExperimentPlan(spec: spec, unit: spec.unit ?? route.unit, cursor: await outcomes.cursor())
         plan.notes = notes(on: plan)
@@ -187,7 +193,8 @@ extension ExperimentPlan {
             "metrics": .array(metrics), "alpha": .number(spec.decision.alpha), "power": .number(spec.decision.power),
             "auto": .string(spec.decision.auto.rawValue),
             "max_duration_seconds": .number(Double(spec.decision.maxDuration) / 1_000),
-            "expectation": expectation?.json ?? .null, "notes": .array(notes.map(JSONValue.string)),
+            "budget": spec.budget.map { JSONValue.string($0.text) } ?? .null, "expectation": expectation?.json ?? .null,
+            "notes": .array(notes.map(JSONValue.string)),
         ]
     }
 

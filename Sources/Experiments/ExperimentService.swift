@@ -11,6 +11,8 @@ public import YAML
 /// Conducts experiments. Each has a conductor with its own mailbox; this actor knows them all and plans new ones. One per
 /// installation.
 public actor ExperimentService {
+    /// What an experiment has spent of its budget in the present period, in billionths of a dollar; nil where nobody knows.
+    public typealias Spent = @Sendable (_ experiment: String) async -> Int64?
     /// Takes a model's version to everybody, gate by gate, and returns when that is decided: the request is recorded by the
     /// experiment, whoever conducts releases is told by the wiring. Asked again, it takes up the same release.
     public typealias Release = @Sendable (ReleaseRequest) async throws(Fault) -> ExperimentMachine.ReleaseOutcome
@@ -30,6 +32,7 @@ public actor ExperimentService {
     let routes: RouteService
     let outcomes: OutcomeStore
     private let release: Release
+    private let spent: Spent
     private let folder: ExperimentFolder
     private let settings: Settings
     var conductors = Conductors<ExperimentMachine>()
@@ -38,10 +41,10 @@ public actor ExperimentService {
 
     public init(
         settings: Settings, ledger: LedgerWriter, registry: RegistryService, routes: RouteService, outcomes: OutcomeStore,
-        release: @escaping Release
+        release: @escaping Release, spent: @escaping Spent = { _ in nil }
     ) {
         (self.settings, self.ledger, self.registry, self.routes) = (settings, ledger, registry, routes)
-        (self.outcomes, self.release) = (outcomes, release)
+        (self.outcomes, self.release, self.spent) = (outcomes, release, spent)
         folder = ExperimentFolder(directory: settings.directory)
     }
 
@@ -130,7 +133,8 @@ public actor ExperimentService {
 
     private func status(of name: String, _ chronicle: Chronicle<ExperimentMachine>) async -> JSONValue? {
         guard let machine = chronicle.machine else { return nil }
-        let status = ExperimentStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look)
+        let spent = machine.plan.spec.budget == nil ? nil : await spent(name)
+        let status = ExperimentStatus(machine: machine, head: chronicle.head, look: await watchers[name]?.look, spent: spent)
         return chronicle.telling(status.json)
     }
 

@@ -5,7 +5,9 @@ import Routing
 public import YAML
 
 extension ExperimentSpec {
-    private static let keys = ["name", "route", "unit", "variants", "control", "allocation", "targeting", "metrics", "decision"]
+    private static let keys = [
+        "name", "route", "unit", "variants", "control", "allocation", "targeting", "metrics", "decision", "budget",
+    ]
 
     /// Reads the value of an `experiment:` key. Strict: an unknown key, metric type or strategy is refused with its line.
     public init(_ node: YAMLNode) throws(Fault) {
@@ -26,6 +28,7 @@ extension ExperimentSpec {
         metrics = try ExperimentMetrics(try file.required("metrics"))
         decision = Decision()
         if let node = file["decision"] { decision = try Decision(node) }
+        if let node = file["budget"] { budget = try Budget(.experiment, node) }
     }
 
     private static func name(_ node: YAMLNode, of what: String) throws(Fault) -> String {

@@ -33,6 +33,8 @@ public struct ExperimentSpec: Equatable, Sendable, Codable {
     public var targeting: Targeting
     public var metrics: ExperimentMetrics
     public var decision: Decision
+    /// What all its requests together may cost.
+    public var budget: Budget?
     /// Where its name stands in the file.
     public var line = 0
 

@@ -11,6 +11,8 @@ struct ExperimentStatus {
     let head: Position
     /// The newest look, recorded or not.
     let look: ExperimentLook?
+    /// Billionths of a dollar of its budget's present period; nil where nobody knows.
+    var spent: Int64?
 
     private var spec: ExperimentSpec { machine.plan.spec }
     private var seen: ExperimentLook? { machine.isWatched ? look ?? machine.look : machine.look }
@@ -34,12 +36,23 @@ struct ExperimentStatus {
             "strategy": .string(spec.allocation.strategy.rawValue), "sticky": .string(spec.allocation.stickiness.rawValue),
             "reweighted_at": spec.allocation.strategy.isAdaptive ? moment(machine.course.shares.last?.at) : .null,
         ]
+        members["budget"] = budget
         members["release"] =
             machine.release.map {
                 ["name": .string($0.name), "promoted": .bool($0.isPromoted), "text": .string($0.text)]
             } ?? .null
         for (name, value) in times { members[name] = value }
         return .object(members)
+    }
+
+    /// In dollars; null where it has none.
+    private var budget: JSONValue {
+        guard let budget = spec.budget else { return .null }
+        return [
+            "text": .string(budget.text), "usd": .number(Double(budget.nanoUSD) / 1e9), "per": .string(budget.per.rawValue),
+            "spent_usd": spent.map { JSONValue.number(Double($0) / 1e9) } ?? .null,
+            "left_usd": spent.map { JSONValue.number(Double(max(0, budget.nanoUSD - $0)) / 1e9) } ?? .null,
+        ]
     }
 
     private var times: [String: JSONValue] {

@@ -52,6 +52,11 @@ extension UpstreamConnection {
                 at += loop.response.count  // interim answers end here: the gateway itself has answered Expect
                 if at == bytes.count { return true }
             case .complete:
+                if unsafe waitsForToken(rest, for: client) {
+                    if at == 0 { return false }
+                    unsafe partialHead.append(rest)
+                    return true
+                }
                 unsafe beginAnswer(rest, for: client)
                 return true
             }
@@ -171,6 +176,7 @@ extension UpstreamConnection {
 
     func goOn(isComplete: Bool, hasMore: Bool, for client: ClientConnection) {
         guard isComplete else {
+            if client.exchange?.model?.standsStill() == true { return }
             return setDeadline(milliseconds: client.exchange?.timeouts.idle ?? ClientConnection.stalledMilliseconds)
         }
         let kind = AnswerKind(status: client.exchange?.status ?? 0)

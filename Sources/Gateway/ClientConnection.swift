@@ -39,15 +39,18 @@ final class ClientConnection: Connection {
     private var isServing = false
     private var isPartial = false
     private var sentContinue = false
-    private var isLeaving = false
+    /// Bytes held here, as the loop counts them.
+    private var counted = 0
+    /// Bytes of a body that the feedback handler has.
+    var consulted = 0
 
     static let headMilliseconds: Int64 = 10_000
     static let bodyMilliseconds: Int64 = 30_000
     static let idleMilliseconds: Int64 = 75_000
     /// How long an answer may lie here because the client does not read.
     static let stalledMilliseconds: Int64 = 60_000
-    /// A client that half-closes may still read a quick answer; one that is gone should not keep a model busy.
-    static let leavingMilliseconds: Int64 = 1_000
+    /// How often the kernel of a client that sends nothing more is asked whether there still is a client.
+    static let watchSeconds: Int32 = 10
     /// So many reads before others get their turn.
     static let readsPerTurnMax = 16
 
@@ -83,19 +86,43 @@ final class ClientConnection: Connection {
         if state == .uploading {
             let used = unsafe uploadMore(bytes)
             if isOpen, used < bytes.count { unsafe held.append(UnsafeBufferPointer(rebasing: bytes[used...])) }
+            recount()
         } else if held.isEmpty {
             let used = unsafe serve(bytes)
-            if isOpen, used < bytes.count { unsafe held.append(UnsafeBufferPointer(rebasing: bytes[used...])) }
+            guard isOpen, used < bytes.count else { return }
+            unsafe held.append(UnsafeBufferPointer(rebasing: bytes[used...]))
+            _ = mayHold()
         } else {
             unsafe held.append(bytes)
-            serveHeld()
+            if mayHold() { serveHeld() }
         }
+    }
+
+    /// Tells the loop how much is held here.
+    func recount() {
+        let now = held.count + gathered.body.count + consulted
+        loop.heldBytes += now - counted
+        counted = now
+    }
+
+    /// False when the loop holds too much with what came here: then it is refused, and let go.
+    private func mayHold() -> Bool {
+        recount()
+        guard loop.heldBytes > loop.settings.heldBytesMax, state == .reading, !isLingering else { return true }
+        held.giveBack()
+        gathered.reset()
+        recount()
+        loop.bodiesRefused += 1
+        refuse(.memoryTaken)
+        return false
     }
 
     private func serveHeld() {
         guard held.count >= max(1, needed), !isServing else { return waitForMore() }
         let used = unsafe serve(held.bytes)
-        if isOpen { held.consume(used) }
+        guard isOpen else { return }
+        held.consume(used)
+        recount()
     }
 
     /// Serves the requests in `bytes`, one after the other. Returns how many bytes were used.
@@ -146,6 +173,7 @@ final class ClientConnection: Connection {
         state = .reading
         (needed, upload) = (0, Upload())
         gathered.reset()
+        if counted != 0 { recount() }
         guard keepsAlive, !loop.isDraining else { return closeAfterLingering() }
         setDeadline(milliseconds: pending.isEmpty ? Self.idleMilliseconds : Self.stalledMilliseconds)
         if !isServing { goOn() }  // else `serve` goes on by itself
@@ -178,16 +206,15 @@ final class ClientConnection: Connection {
         if state != .reading { leave() }
     }
 
-    /// The client has half-closed while its request is served.
-    func leave() {
-        isLeaving = true
-        setDeadline(milliseconds: Self.leavingMilliseconds)
-    }
+    /// The client has half-closed while its request is served: it gets its answer as any other does. Whether it is gone
+    /// altogether looks the same from here, and only its kernel can tell.
+    func leave() { watchPeer(everySeconds: Self.watchSeconds) }
 
     override func broke(_ code: Int32) { abort() }
 
     /// The client is gone, or is sent away: its request ends at the upstream too.
     func abort() {
+        if let asked = exchange?.model { asked.wasHeard = upstream?.isConnected == true }
         if exchange != nil { endExchange(.clientFault, status: exchange?.answerBegan == true ? nil : 499) }
         dropUpstream()
         close()
@@ -198,7 +225,9 @@ final class ClientConnection: Connection {
         case .reading where isLingering || !pending.isEmpty || (held.isEmpty && !isPartial): close()
         case .reading: refuse(.timedOut)
         case .uploading: stalled()
-        case .exchanging, .consulting: if isLeaving || !pending.isEmpty { abort() }
+        case .exchanging, .consulting:
+            if let asked = exchange?.model, asked.isPausing { return askNow(asked) }
+            if !pending.isEmpty { abort() }
         }
     }
 
@@ -221,11 +250,13 @@ final class ClientConnection: Connection {
     override func close() {
         guard isOpen else { return }
         super.close()
+        loop.heldBytes -= counted
+        counted = 0
         loop.closed(self)
     }
 
     /// The answer lies here because the client does not read it.
     func setStalledDeadline() {
-        if !isLeaving { setDeadline(milliseconds: Self.stalledMilliseconds) }
+        setDeadline(milliseconds: Self.stalledMilliseconds)
     }
 }

@@ -9,6 +9,7 @@ import Telemetry
 extension ClientConnection {
     /// Assigns the request and sends it. `bytes` begins with its head, which stands in the loop's parser.
     func send(_ bytes: UnsafeBufferPointer<UInt8>, body: UnsafeBufferPointer<UInt8>, wholeBody: Bool, by route: CompiledRoute) {
+        guard unsafe mayHold(body, wholeBody: wholeBody) else { return }
         let name = loop.names.next()
         guard let assignment = unsafe assign(bytes, body: body, by: route, name: name) else { return }
         guard let variant = route.variants[Int(assignment.variant.number)] else {
@@ -36,6 +37,20 @@ extension ClientConnection {
         if !wholeBody { setDeadline(milliseconds: Self.bodyMilliseconds) }
         upstream.carry(self, wholeRequest: wholeBody)
         if isOpen, inputEnded { leave() }
+    }
+
+    /// False when the bodies that are held leave no room for another, and the client was told.
+    private func mayHold(_ body: UnsafeBufferPointer<UInt8>, wholeBody: Bool) -> Bool {
+        guard body.count > 0, loop.heldBytes + body.count > loop.settings.heldBytesMax else { return true }
+        loop.bodiesRefused += 1
+        guard wholeBody else {
+            refuse(.memoryTaken)
+            return false
+        }
+        let refusal = Refusal.memoryTaken
+        answer(refusal.status, what: refusal.what, why: refusal.why, fix: refusal.fix)
+        if isOpen { finishAnswer() }
+        return false
     }
 
     /// Whose the request is; nil when it was answered, because its body cannot be read.

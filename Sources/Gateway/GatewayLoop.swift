@@ -29,6 +29,10 @@ import Telemetry
     var refused: UInt64 = 0
     var unmatched: UInt64 = 0
     var retries: UInt64 = 0
+    /// Bytes of requests held now: by clients whose request is not whole, and by upstreams whose answer has not come.
+    var heldBytes = 0
+    /// Requests refused because that was too much.
+    var bodiesRefused: UInt64 = 0
     private var listener: Listener?
     private var drained: (() -> Void)?
     private var drainAlarm: Reactor.Alarm?
@@ -82,7 +86,8 @@ import Telemetry
     func snapshot() -> LoopCounts {
         LoopCounts(
             position: table.position, variants: counters.mapValues(\.counts), connections: clients.count, refused: refused,
-            unmatched: unmatched, retries: retries, exposuresDropped: ring.dropped)
+            unmatched: unmatched, retries: retries, exposuresDropped: ring.dropped, heldBytes: heldBytes,
+            bodiesRefused: bodiesRefused)
     }
 
     /// Which of these requests are being answered.

@@ -20,6 +20,8 @@ struct GatewayMetrics {
             total.unmatched += loop.unmatched
             total.retries += loop.retries
             total.exposuresDropped += loop.exposuresDropped
+            total.heldBytes += loop.heldBytes
+            total.bodiesRefused += loop.bodiesRefused
         }
         variants = sums.values.sorted { ($0.route, $0.variant) < ($1.route, $1.variant) }
     }
@@ -35,6 +37,7 @@ struct GatewayMetrics {
             "position": .integer(total.position), "routes": .object(routes), "connections": .integer(Int64(total.connections)),
             "refused": .integer(Int64(total.refused)), "unmatched": .integer(Int64(total.unmatched)),
             "retries": .integer(Int64(total.retries)), "exposures_dropped": .integer(Int64(total.exposuresDropped)),
+            "held_bytes": .integer(Int64(total.heldBytes)), "bodies_refused": .integer(Int64(total.bodiesRefused)),
         ]
     }
 
@@ -103,6 +106,10 @@ struct GatewayMetrics {
         page.sample("openclaw_upstream_retries_total", [], Double(total.retries))
         page.family("openclaw_exposures_dropped_total", .counter, help: "Exposures dropped because the recorder did not keep up.")
         page.sample("openclaw_exposures_dropped_total", [], Double(total.exposuresDropped))
+        page.family("openclaw_held_bytes", .gauge, help: "Bytes of requests that are not whole yet or not answered yet.")
+        page.sample("openclaw_held_bytes", [], Double(total.heldBytes))
+        page.family("openclaw_bodies_refused_total", .counter, help: "Requests refused because too many bytes were held already.")
+        page.sample("openclaw_bodies_refused_total", [], Double(total.bodiesRefused))
         page.family("openclaw_table_position", .gauge, help: "Ledger position of the routing table that every loop serves.")
         page.sample("openclaw_table_position", [], Double(total.position))
     }

@@ -21,6 +21,8 @@ public final class GatewayServer: Sendable {
         /// Of bodies that are streamed.
         public var bodyBytesStreamedMax = 1 << 30
         public var connectionsMax = 16_384  // per loop
+        /// Bytes of requests that one loop holds at a time: those that are not whole yet, and those whose answer has not come.
+        public var heldBytesMax = 256 << 20
         /// Where units are kept that experiments freeze at the variant they saw first; without it they follow the split.
         public var sticky: StickyFolder?
         public init(address: SocketAddress, loops: Int) { (self.address, self.loops) = (address, loops) }
@@ -56,13 +58,27 @@ public final class GatewayServer: Sendable {
     private let feedback: FeedbackHandler
     private let remote: RemoteEvaluation
     private let state: Mutex<State>
+    private let runs: Runs
 
     public static let loopsMax = 256
 
-    public init(
+    /// Runs a call that blocks, on a thread of its own; what it cannot run it says.
+    package typealias Runs = @Sendable (_ name: String, _ call: @escaping @Sendable () -> Void) async throws(Fault) -> Void
+
+    public convenience init(
         settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, usages: @escaping UsageSink = { _ in },
         contexts: @escaping ContextSink = { _ in }, feedback: @escaping FeedbackHandler
     ) {
+        self.init(
+            settings: settings, table: table, exposures: exposures, usages: usages, contexts: contexts, feedback: feedback,
+            runs: { (name, call) async throws(Fault) in try await Threads.run(name, call) })
+    }
+
+    package init(
+        settings: Settings, table: RoutingTable, exposures: @escaping ExposureSink, usages: @escaping UsageSink,
+        contexts: @escaping ContextSink, feedback: @escaping FeedbackHandler, runs: @escaping Runs
+    ) {
+        self.runs = runs
         precondition((1...Self.loopsMax).contains(settings.loops), "a gateway has 1 to 256 loops")
         (self.settings, self.feedback) = (settings, feedback)
         rings = (0..<settings.loops).map { _ in ExposureRing() }
@@ -120,30 +136,55 @@ public final class GatewayServer: Sendable {
         return sockets
     }
 
-    /// Returns when every loop serves this table. An older position than the one served is ignored.
-    public func publish(_ table: RoutingTable) async {
+    /// Returns when every loop serves this table. An older position than the one served is ignored. Throws a fault of kind
+    /// `.unavailable` when it cannot be taken over: then each loop serves what it served before.
+    public func publish(_ table: RoutingTable) async throws(Fault) {
         let loops = state.withLock { state -> [Served] in
             guard table.position >= state.table.position else { return [] }
-            state.table = table
+            if state.loops.isEmpty { state.table = table }
             return state.loops
         }
         guard !loops.isEmpty else { return }
-        // Compiled on a thread of its own: names are looked up on the way, which may block.
-        let compiled: [Handed]
+        let compiled = try await compile(table, for: loops.count)
+        let taken = await withTaskGroup { group in
+            for (served, handed) in zip(loops, compiled) {
+                group.addTask { await served.mailbox.call { _ in served.loop.install(handed.table) } != nil }
+            }
+            return await group.reduce(true) { $0 && $1 }
+        }
+        let isDraining = state.withLock { state in
+            if table.position >= state.table.position { state.table = table }
+            return state.isDraining
+        }
+        // A loop that drains takes no table, and the next life begins with the one on disk.
+        guard taken || isDraining else { throw notServed(table, why: "A loop of the gateway has ended.") }
+    }
+
+    /// On a thread of its own: names are looked up on the way, which may block.
+    private func compile(_ table: RoutingTable, for count: Int) async throws(Fault) -> [Handed] {
+        let made = Made()
         do {
-            compiled = try await Threads.run("gateway-table") { [settings, remote, budgets, tls] in
+            try await runs("gateway-table") { [settings, remote, budgets, tls] in
                 remote.adopt(table)
-                return loops.map { _ in Handed(table: CompiledTable(table, sticky: settings.sticky, budgets: budgets, tls: tls)) }
+                let tables = (0..<count).map { _ in
+                    Handed(table: CompiledTable(table, sticky: settings.sticky, budgets: budgets, tls: tls))
+                }
+                made.tables.withLock { $0 = tables }
             }
         } catch {
-            Log("gateway").error("a routing table cannot be taken over", ["why": .string(error.why)])
-            return
+            throw notServed(table, why: "\(error.what) \(error.why)")
         }
-        await withTaskGroup { group in
-            for (served, handed) in zip(loops, compiled) {
-                group.addTask { _ = await served.mailbox.call { _ in served.loop.install(handed.table) } }
-            }
-        }
+        return made.tables.withLock(\.self)
+    }
+
+    private final class Made: Sendable {
+        let tables = Mutex<[Handed]>([])
+    }
+
+    private func notServed(_ table: RoutingTable, why: String) -> Fault {
+        Fault(
+            .unavailable, what: "The routes as of ledger entry \(table.position) are not served yet.", why: why,
+            fix: "Try again in a moment; the gateway serves the routes as they were before.")
     }
 
     /// A table on its way to its loop: made on one thread, then used on another only.
@@ -167,6 +208,20 @@ public final class GatewayServer: Sendable {
             found.formUnion(await served.mailbox.call { _ in served.loop.answering(named) } ?? [])
         }
         return found
+    }
+
+    /// The same for an experiment's budget.
+    public func charge(_ spent: Int64, experiment: RouteExperiment) {
+        guard let account = experiment.account else { return }
+        budgets.settle(reserved: 0, spent: spent, of: account, at: Timestamp.now().milliseconds)
+    }
+
+    /// What an experiment on a route has spent of its budget in the present period, in billionths of a dollar; nil where it has
+    /// none, or is on no route.
+    public func spent(by experiment: String) -> Int64? {
+        let table = state.withLock { $0.table }
+        let account = table.routes.lazy.compactMap { $0.experiment(named: experiment)?.account }.first
+        return account.map { budgets.spent(of: $0, at: Timestamp.now().milliseconds) }
     }
 
     /// Position served by every loop (the lowest).

@@ -10,6 +10,9 @@ enum OwnDoor {
         switch (request.method, request.path.count) {
         case (.post, 12) where bytes.holds(Self.feedbackPath, at: request.path.start): self = .feedback
         case (.get, 8) where bytes.holds(Self.healthPath, at: request.path.start): self = .health
+        // What a browser asks before it sends what another page made.
+        case (.options, 12) where bytes.holds(Self.feedbackPath, at: request.path.start): self = .feedback
+        case (.options, 24...) where Self.isEvaluation(request.path, in: bytes): self = .evaluation
         case (.post, 24...) where Self.isEvaluation(request.path, in: bytes): self = .evaluation
         default: return nil
         }
@@ -87,6 +90,8 @@ extension ClientConnection {
     private func consult(_ request: HTTPRequest?) {
         guard let request else { return refuse(.badTarget) }
         state = .consulting
+        consulted = request.body.count
+        recount()
         let mailbox = reactor.mailbox
         let handler = loop.feedback
         // The client is touched on its loop only: it travels through the task and back.
@@ -99,6 +104,8 @@ extension ClientConnection {
 
     private func answerConsulted(_ response: HTTPResponse) {
         guard isOpen, state == .consulting else { return }
+        consulted = 0
+        recount()
         write(response)
         if isOpen { finishAnswer() }
     }
@@ -106,10 +113,9 @@ extension ClientConnection {
     /// A fault as JSON, with the names of the exchange it belongs to.
     func answer(_ status: Int, what: String, why: String, fix: String) {
         let fault = fault(status, what: what, why: why, fix: fix)
-        write(
-            HTTPResponse(
-                status: status, headers: HTTPHeaders([("Content-Type", "application/json")]),
-                body: .bytes(Array(fault.canonicalText.utf8))))
+        var headers = HTTPHeaders([("Content-Type", "application/json")])
+        if status == 503 { headers.append("Retry-After", "1") }
+        write(HTTPResponse(status: status, headers: headers, body: .bytes(Array(fault.canonicalText.utf8))))
     }
 
     private func fault(_ status: Int, what: String, why: String, fix: String) -> JSONValue {

@@ -82,6 +82,8 @@ struct LoopCounts: Sendable {
     var unmatched: UInt64 = 0
     var retries: UInt64 = 0
     var exposuresDropped: UInt64 = 0
+    var heldBytes = 0
+    var bodiesRefused: UInt64 = 0
 }
 
 struct VariantKey: Hashable, Sendable {

@@ -20,12 +20,14 @@ final class UpstreamConnection: Connection {
     /// Whether the answer lets the connection be used again.
     var keepsAlive = false
 
-    private var isConnected = false
+    private(set) var isConnected = false
     private var isReused = false
     private var isWhole = true
     /// More of the body was sent than `request` holds: it cannot be sent again.
     private var hasFollowed = false
     private var bytesSent = 0
+    /// Bytes of `request`, as the loop counts them.
+    private var counted = 0
     /// `bytesSent` when the present request began.
     private var bytesBefore = 0
 
@@ -52,6 +54,8 @@ final class UpstreamConnection: Connection {
     /// Takes over a client's exchange, whose request stands in `request`.
     func carry(_ client: ClientConnection, wholeRequest: Bool) {
         self.client = client
+        loop.heldBytes += request.count - counted
+        counted = request.count
         (isWhole, hasFollowed, bytesBefore, answer) = (wholeRequest, false, wireBytes ?? bytesSent, .none)
         if isConnected {
             transmit()
@@ -230,6 +234,7 @@ final class UpstreamConnection: Connection {
         detach()
         partialHead.removeAll()
         request.removeAll()
+        forget()
         if isSecure, !isReused { target.session = session ?? target.session }
         guard keepsAlive, isWhole, isOpen, pending.isEmpty, !inputEnded, !hasLeftovers(), target.keep(self) else {
             return close()
@@ -247,6 +252,12 @@ final class UpstreamConnection: Connection {
     override func close() {
         guard isOpen else { return }
         super.close()
+        forget()
         target.closed(self)
+    }
+
+    private func forget() {
+        loop.heldBytes -= counted
+        counted = 0
     }
 }

@@ -62,15 +62,28 @@ extension OutcomeStore {
         return try await feedback.rows(of: route, after: after, upTo: upTo, limit: limit)
     }
 
-    /// What requests to models did cost by route from a moment on, in billionths of a dollar. Walks the log once: for a start.
-    public func spending(since: [RouteID: Timestamp]) async throws(Fault) -> [RouteID: Int64] {
-        var spent: [RouteID: Int64] = [:]
+    /// What somebody spent on models: a route, or some of its variants, from a moment on.
+    public struct Spending: Sendable {
+        public var route: RouteID
+        /// Nil for all of the route's.
+        public var variants: Set<VariantID>?
+        public var since: Timestamp
+        public init(route: RouteID, variants: Set<VariantID>? = nil, since: Timestamp) {
+            (self.route, self.variants, self.since) = (route, variants, since)
+        }
+    }
+
+    /// Billionths of a dollar, in the order asked: one walk over what is kept.
+    public func spending(on asked: [Spending]) async throws(Fault) -> [Int64] {
+        var spent = [Int64](repeating: 0, count: asked.count)
         var slot = exposures.firstSlot
         while slot < exposures.endSlot {
             let end = min(exposures.endSlot, slot + OutcomeStore.slotsPerWalk)
             slot = try exposures.scan(from: slot, to: end, withUsage: true) { _, record in
-                if let usage = record.usage, let from = since[usage.route], usage.at >= from {
-                    spent[usage.route, default: 0] += usage.costNanoUSD
+                guard let usage = record.usage else { return true }
+                for (index, one) in asked.enumerated()
+                where one.route == usage.route && usage.at >= one.since && one.variants?.contains(usage.variant) != false {
+                    spent[index] += usage.costNanoUSD
                 }
                 return true
             }

@@ -4,12 +4,12 @@ import Synchronization
 /// What was spent of every budget. A request reserves the worst case before it is sent and settles what it did cost, so that
 /// requests in flight together cannot spend more than there is.
 public final class BudgetBook: Sendable {
-    /// Who spends: a route as a whole, or one client token of it.
+    /// Who spends: a route as a whole, one client token of it, or an experiment.
     public struct Account: Hashable, Sendable {
         let owner: String
-        let budget: Budget
+        public let budget: Budget
         /// The hash of a client's token; 0 for the whole.
-        let token: UInt64
+        public var token: UInt64
 
         public init(owner: String, budget: Budget, token: UInt64 = 0) {
             (self.owner, self.budget, self.token) = (owner, budget, token)

@@ -63,7 +63,7 @@ public struct EventFilter: ~Copyable {
 
     /// Counts an event; true when it is the one that is left out.
     private mutating func isUsageAlone(_ event: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard event.count > 6, unsafe event[0] == 0x64, unsafe event[4] == 0x3A else { return false }  // data:
+        guard unsafe EventFilter.data(of: event) != nil else { return false }
         guard let told = unsafe TokenFigures(lastIn: event) else {
             if unsafe !EventFilter.isDone(event) { events += 1 }
             return false
@@ -77,14 +77,33 @@ public struct EventFilter: ~Copyable {
     }
 
     private static func isDone(_ event: UnsafeBufferPointer<UInt8>) -> Bool {
-        for index in 5..<min(event.count, 8) where unsafe event[index] == 0x5B { return true }  // data: [DONE]
-        return false
+        unsafe data(of: event)?.first == 0x5B  // data: [DONE]
+    }
+
+    /// What an event's first `data` line says, without the blanks around it; nil where it has none, or nothing on it.
+    public static func data(of event: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8>? {
+        let name: StaticString = "data:"
+        var start = 0
+        while start < event.count {
+            var end = start
+            while end < event.count, unsafe event[end] != 0x0A { end += 1 }
+            var isData = end - start > 5
+            for index in 0..<5 where isData { isData = unsafe event[start + index] == name.utf8Start[index] }
+            if isData {
+                var (from, to) = (start + 5, end)
+                while from < to, unsafe event[from] <= 0x20 { from += 1 }
+                while to > from, unsafe event[to - 1] <= 0x20 { to -= 1 }
+                return to > from ? unsafe UnsafeBufferPointer(rebasing: event[from..<to]) : nil
+            }
+            start = end + 1
+        }
+        return nil
     }
 
     /// `"choices": []`
     private static func hasNoChoices(_ event: UnsafeBufferPointer<UInt8>) -> Bool {
         let key: StaticString = "\"choices\""
-        var at = 5
+        var at = 0
         while at + 9 < event.count {
             var index = 0
             while index < 9, unsafe event[at + index] == key.utf8Start[index] { index += 1 }
@@ -103,7 +122,7 @@ public struct EventFilter: ~Copyable {
     }
 
     /// After the empty line that ends an event, in either way of ending lines.
-    private static func endOfEvent(in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+    public static func endOfEvent(in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
         var at = start
         while at < bytes.count {
             if unsafe bytes[at] == 0x0A {

@@ -1,5 +1,5 @@
-import Faults
-import YAML
+public import Faults
+public import YAML
 
 extension RouteAPI {
     init(_ node: YAMLNode) throws(Fault) {
@@ -15,7 +15,7 @@ extension RouteAPI {
 
 extension Budget {
     /// `50 USD/day`, or `{ usd: 50, per: day }`.
-    init(_ scope: Scope, _ node: YAMLNode) throws(Fault) {
+    public init(_ scope: Scope, _ node: YAMLNode) throws(Fault) {
         let (amount, period): (String, String)
         if case .scalar = node.content {
             let text = try node.string()

@@ -117,6 +117,8 @@ public struct Budget: Hashable, Sendable, Codable {
     public enum Scope: String, Sendable, Codable {
         /// All requests of the route together.
         case route
+        /// All requests that an experiment takes together.
+        case experiment
         /// The requests of each client token (`Authorization: Bearer`) for themselves.
         case token
     }

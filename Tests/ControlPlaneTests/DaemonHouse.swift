@@ -17,17 +17,17 @@ final class DaemonHouse: Sendable {
     /// `after`: the next life of a house whose daemon was drained.
     init(
         after earlier: DaemonHouse? = nil, in folder: TemporaryFolder? = nil, gateway: String = "127.0.0.1:0",
-        applying files: [String] = []
+        applying files: [String] = [], allowing origins: [String] = []
     )
         async throws
     {
         self.folder = earlier?.folder ?? folder ?? TemporaryFolder()
         home = earlier?.home ?? "\(self.folder.path)/home"
-        daemon = try await Daemon.start(
-            .init(
-                home: home, gateway: try SocketAddress(parsing: gateway), control: try SocketAddress(parsing: "127.0.0.1:0"),
-                loops: 1,
-                applyFiles: files, stopServersAtExit: true))
+        var settings = Daemon.Settings(
+            home: home, gateway: try SocketAddress(parsing: gateway), control: try SocketAddress(parsing: "127.0.0.1:0"), loops: 1,
+            applyFiles: files, stopServersAtExit: true)
+        settings.origins = origins
+        daemon = try await Daemon.start(settings)
     }
 
     var control: String { "http://\(daemon.addresses?.control ?? "")" }

@@ -27,6 +27,34 @@ struct FeedbackDoorTests {
         #expect(await FeedbackDoor.answer(feedback(nil), isOpen: true, of: house.daemon).status == 200)
     }
 
+    @Test func `a page of elsewhere cannot make a browser send feedback, unless its origin is allowed`() async throws {
+        let house = try await DaemonHouse(allowing: ["https://app.example.com"])
+        defer { Task { await house.daemon.drain() } }
+        #expect(try await house.apply(DaemonHouse.route).status == 200)
+        let event = #"{"route":"fraud","unit":"u","metric":"correct","value":true}"#
+        let own = house.gateway.dropFirst("http://".count)
+        let evaluation = "/ofrep/v1/evaluate/flags"
+        for (origin, status) in [
+            ("https://evil.example", 403), ("null", 403), ("http://evil.example:7700", 403), ("https://\(own)", 403),
+            ("http://\(own)", 200), ("https://app.example.com", 200),
+        ] {
+            let answer = try await house.send("POST", house.gateway + "/v1/feedback", headers: [("Origin", origin)], body: event)
+            #expect(answer.status == status, "\(origin)")
+            #expect(answer.headers["Access-Control-Allow-Origin"] == (status == 200 ? origin : nil))
+            let asked = try await house.send(
+                "POST", house.gateway + evaluation, headers: [("Origin", origin)], body: #"{"context":{"targetingKey":"u"}}"#)
+            #expect(asked.status == status, "\(origin)")
+            let before = try await house.send("OPTIONS", house.gateway + "/v1/feedback", headers: [("Origin", origin)])
+            #expect(before.status == (status == 200 ? 204 : 403), "\(origin)")
+        }
+        // A name that was re-pointed at this machine is not this machine's own.
+        let rebound = try await house.send(
+            "POST", house.gateway + "/v1/feedback", headers: [("Origin", "http://evil.example"), ("Host", "evil.example")],
+            body: event)
+        #expect(rebound.status == 403)
+        #expect(try await house.send("POST", house.gateway + "/v1/feedback", body: event).status == 200)
+    }
+
     @Test func `feedback of nobody who was answered is told so, and a mistake is refused with the way out`() async throws {
         let house = try await DaemonHouse()
         defer { Task { await house.daemon.drain() } }

@@ -197,6 +197,35 @@ import Testing
         #expect(usages.map(\.costNanoUSD) == [920_000, 0, 0])
     }
 
+    @Test func `an experiment has a budget of its own, beside the route's, and those it does not take pay none of it`() async throws
+    {
+        let upstream = try scripted([answer("200 OK", Self.told)])
+        let provider = ModelHouse.provider("p", upstream)
+        let arm = VariantID(1)
+        var experiment = RouteExperiment(
+            number: 7, name: "try", unit: .header("X-Tester"), audience: Audience(), variants: [arm],
+            split: TrafficSplit(route: "experiment/try", shares: [arm: 10_000]))
+        experiment.budget = ExperimentBudget(Budget(.experiment, nanoUSD: 1_000_000, per: .total), since: 0)
+        let house = try ModelHouse({ $0.providers = [provider] }, budgets: [Budget(.route, nanoUSD: 4_000_000, per: .total)]) {
+            var variant = Variant(id: arm, name: "bold", url: "", experiment: "try")
+            variant.providers = [provider]
+            $0.variants.append(variant)
+            $0.experiments = [experiment]
+        }
+        let small = #"{"model":"m","max_tokens":20,"messages":[{"role":"user","content":"x"}]}"#
+        #expect(house.gateway.spent(by: "try") == 0 && house.gateway.spent(by: "other") == nil)
+        #expect(try await house.post(small, "/v1/chat/completions", "X-Tester: u\r\n").hasPrefix("HTTP/1.1 200"))
+        #expect(house.gateway.spent(by: "try") == 920_000)
+        let refused = try await house.post(small, "/v1/chat/completions", "X-Tester: u\r\n")
+        #expect(refused.hasPrefix("HTTP/1.1 429") && refused.contains("The budget of the experiment is 0.001 USD in total"))
+        #expect(field("X-OpenClaw-Experiment", refused) == "try")
+        let table = RoutingTable(position: 2, routes: [])
+        try await house.gateway.publish(table)
+        house.gateway.charge(500, experiment: experiment)
+        #expect(house.gateway.spent(by: "try") == nil, "it is on no route any more")
+        #expect(await house.drain().usages.count == 2)
+    }
+
     @Test func `each client token has its own budget`() async throws {
         let upstream = try scripted([answer("200 OK", Self.told)])
         let budgets = [Budget(.token, nanoUSD: 1_000_000, per: .total)]

@@ -19,13 +19,16 @@ final class ModelHouse: Sendable {
         let usages = Mutex<[Usage]>([])
     }
 
-    init(_ variant: (inout Variant) -> Void, path: String = "/v1", budgets: [Budget]? = nil) throws {
+    init(
+        _ variant: (inout Variant) -> Void, path: String = "/v1", budgets: [Budget]? = nil, adjust: (inout Route) -> Void = { _ in }
+    ) throws {
         var made = Variant(id: VariantID(0), name: "control", url: "")
         variant(&made)
         var route = Route(
             id: RouteID(1), name: "support", match: RouteMatch(path: path), unit: .header("X-User-Id"), variants: [made],
             timeouts: RouteTimeouts(), split: TrafficSplit(route: "support", shares: [made.id: 10_000]))
         (route.api, route.budgets) = (.openai, budgets)
+        adjust(&route)
         gateway = GatewayServer(
             settings: .init(address: try SocketAddress(parsing: "127.0.0.1:0"), loops: 1),
             table: RoutingTable(position: 1, routes: [route]),

@@ -1,9 +1,11 @@
+import Faults
 import Gateway
 import Glibc
 import HTTP
 import JSON
 import Outcomes
 import Routing
+import Sockets
 import Synchronization
 import Telemetry
 import TestSockets
@@ -34,7 +36,7 @@ import Testing
         }
         for position in 2..<60 as Range<Int64> {
             let share = position % 2 == 0 ? 10_000 : 0
-            await house.gateway.publish(table(position, upstreams, share))
+            try await house.gateway.publish(table(position, upstreams, share))
             let variants = try await onThread { [port = house.port] in
                 (0..<4).map { _ in
                     let client = RawClient(port: port)
@@ -50,11 +52,43 @@ import Testing
         #expect(await house.drain().allSatisfy { $0.kind == .success })
     }
 
+    @Test func `a table that cannot be taken over is not served, and whoever published it is told`() async throws {
+        let upstreams = try ["a", "b"].map { name in try TestUpstream.answering { _, _ in name } }
+        let fails = Atomic<Bool>(true)
+        let gateway = GatewayServer(
+            settings: .init(address: try SocketAddress(parsing: "127.0.0.1:0"), loops: 2), table: table(1, upstreams, 0),
+            exposures: { _ in }, usages: { _ in }, contexts: { _ in }, feedback: { _ in HTTPResponse(status: 202) },
+            runs: { (name, call) async throws(Fault) in
+                if fails.load(ordering: .acquiring) {
+                    throw Fault(.unavailable, what: "The thread '\(name)' cannot be started.", why: "No memory.", fix: "Wait.")
+                }
+                try await Threads.run(name, call)
+            })
+        let port = try gateway.start().port
+        let next = table(2, upstreams, 10_000)
+        let fault = await #expect(throws: Fault.self) { try await gateway.publish(next) }
+        #expect(fault?.kind == .unavailable && fault?.why.contains("No memory") == true)
+        func answered() async throws -> String? {
+            try await onThread {
+                let client = RawClient(port: port)
+                client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                return client.readMessage().map { String(decoding: $0.body, as: UTF8.self) }
+            }
+        }
+        #expect(try await answered() == "a")
+        #expect(await gateway.servedPosition() == 1)
+        fails.store(false, ordering: .releasing)
+        try await gateway.publish(next)
+        #expect(try await answered() == "b")
+        #expect(await gateway.servedPosition() == 2)
+        await gateway.drain(limit: .seconds(60))
+    }
+
     @Test func `an older table is ignored`() async throws {
         let upstreams = try ["a", "b"].map { name in try TestUpstream.answering { _, _ in name } }
         let house = try GatewayHouse(table(1, upstreams, 0).routes)
-        await house.gateway.publish(table(5, upstreams, 10_000))
-        await house.gateway.publish(table(4, upstreams, 0))
+        try await house.gateway.publish(table(5, upstreams, 10_000))
+        try await house.gateway.publish(table(4, upstreams, 0))
         #expect(await house.gateway.servedPosition() == 5)
         #expect(try await house.answer("GET / HTTP/1.1\r\nHost: a\r\n\r\n")?.body == Array("b".utf8))
         _ = await house.drain()
@@ -69,7 +103,8 @@ import Testing
         let second = try TestUpstream.answering { _, _ in "" }
         let house = try GatewayHouse(to: first)
         _ = try await house.answer("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        await house.gateway.publish(RoutingTable(position: 2, routes: [.test("r", path: "/", variants: [("b", second, 10_000)])]))
+        try await house.gateway.publish(
+            RoutingTable(position: 2, routes: [.test("r", path: "/", variants: [("b", second, 10_000)])]))
         for await _ in ended { break }
         _ = await house.drain()
     }

@@ -118,7 +118,12 @@ import Testing
             source.yield(connection.read()?.isEmpty != false)
         }
         let house = try GatewayHouse(to: upstream)
-        _ = try await onThread { [port = house.port] in RawClient(port: port).write("GET / HTTP/1.1\r\nHost: a\r\n\r\n") }
+        try await onThread { [port = house.port] in
+            let client = RawClient(port: port)
+            client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            while upstream.seenCount == 0 { usleep(1_000) }
+            client.reset()
+        }
         for await isEnd in ended {
             #expect(isEnd)
             break
@@ -126,6 +131,55 @@ import Testing
         let exposures = await house.drain()
         #expect(exposures.map(\.kind) == [.clientFault])
         #expect(exposures.map(\.status) == [499])
+    }
+
+    @Test func `a client that half-closes after its request gets its answer, however long the route lets it take`() async throws {
+        let upstream = try TestUpstream { [ok] connection in
+            _ = connection.readMessage()
+            usleep(2_500_000)
+            connection.write(ok)
+        }
+        let house = try GatewayHouse(to: upstream)
+        let text = try await onThread { [port = house.port] in
+            let client = RawClient(port: port)
+            client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.endOutput()
+            return client.readToEnd()
+        }
+        #expect(text?.hasPrefix("HTTP/1.1 200 ") == true)
+        #expect(await house.drain().map(\.kind) == [.success])
+    }
+
+    @Test func `bodies are held up to a limit of the loop, and beyond it a client is told to come again`() async throws {
+        let gate = Atomic<Bool>(false)
+        let upstream = try TestUpstream(records: false) { [ok] connection in
+            while connection.readMessage() != nil {
+                while !gate.load(ordering: .acquiring) { usleep(1_000) }
+                connection.write(ok)
+            }
+        }
+        let house = try GatewayHouse([.test("all", path: "/", variants: [("a", upstream, 10_000)])]) { $0.heldBytesMax = 1 << 20 }
+        let body = String(repeating: "x", count: 700_000)
+        let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        async let first = house.exchange(request)
+        while (await house.gateway.metrics())["held_bytes"]?.integerValue ?? 0 < 700_000 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        let refused = try #require(try await house.exchange(request))
+        #expect(refused.hasPrefix("HTTP/1.1 503 ") && field("Retry-After", refused) == "1")
+        #expect(refused.contains("as many bytes of other requests as it may"))
+        let small = try await onThread { [port = house.port] in
+            let client = RawClient(port: port)
+            client.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            gate.store(true, ordering: .releasing)
+            return client.readToEnd()
+        }
+        #expect(small?.hasPrefix("HTTP/1.1 200 ") == true, "what holds nothing is served")
+        #expect(try await first?.hasPrefix("HTTP/1.1 200 ") == true)
+        #expect(try await house.exchange(request)?.hasPrefix("HTTP/1.1 200 ") == true)
+        let counts = await house.gateway.metrics()
+        #expect(counts["held_bytes"] == 0 && counts["bodies_refused"] == 1)
+        _ = await house.drain()
     }
 
     @Test func `a client that half-closes after its request still reads a quick answer`() async throws {

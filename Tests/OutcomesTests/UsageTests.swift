@@ -60,8 +60,11 @@ struct UsageTests {
             (spent.route, spent.costNanoUSD) = (RouteID(UInt16(route)), 10 + Int64(minute))
             try await store.record(usage: [spent])
         }
-        #expect(try await store.spending(since: [RouteID(1): noon + .seconds(60)]) == [RouteID(1): 11 + 13])
-        #expect(try await store.spending(since: [RouteID(1): noon, RouteID(2): noon]) == [RouteID(1): 34, RouteID(2): 12])
+        #expect(try await store.spending(on: [.init(route: RouteID(1), since: noon + .seconds(60))]) == [11 + 13])
+        #expect(
+            try await store.spending(on: [.init(route: RouteID(1), since: noon), .init(route: RouteID(2), since: noon)]) == [
+                34, 12,
+            ])
         await store.close()
     }
 }

@@ -57,7 +57,9 @@ import YAML
         #expect(prices.price(of: "gpt-4o-mini-2024-07-18")?.input == 150_000_000)
         #expect(prices.price(of: "gpt-4o-2024-08-06")?.output == 10_000_000_000)
         #expect(prices.price(of: "text-embedding-3-small")?.input == 20_000_000)
-        #expect(prices.price(of: "unheard-of") == nil)
+        for other in ["unheard-of", "gpt-5-pro", "gpt-4o-audio-preview", "gpt-5.4-pro", "o3-pro"] {
+            #expect(prices.price(of: other) == nil, "a sibling is not the model")
+        }
         #expect(PriceTable.standard.asOf.count == 10)
     }
 

@@ -17,6 +17,9 @@ enum Serve {
             .option("gateway", "ADDR", "Where live traffic is served; standard: 127.0.0.1:7700"),
             .option("control", "ADDR", "Where the control API listens; standard: 127.0.0.1:7701"),
             .option("loops", "N", "Event loops of the gateway; standard: one per core"),
+            .option(
+                "allow-origin", "ORIGIN", "Let pages of this origin send feedback and ask for evaluations at the gateway",
+                repeats: true),
             .option("apply", "FILE", "Apply these files at start; several may follow", repeats: true),
             .operands("FILE", "More files for --apply", minimum: 0),
             .flag("stop-servers", "Stop the model servers at the end too"),
@@ -36,11 +39,13 @@ enum Serve {
                 .usage, what: "'\(stray)' is one word too many.", why: "Files to apply follow --apply.",
                 fix: "openclaw serve --apply \(stray)")
         }
-        return Daemon.Settings(
+        var settings = Daemon.Settings(
             home: try Home.locate(option: invocation.value("home"), environment: Environment.current).path,
             gateway: try SocketAddress(parsing: invocation.value("gateway") ?? "127.0.0.1:7700", defaultPort: 7700),
             control: try SocketAddress(parsing: invocation.value("control") ?? "127.0.0.1:7701", defaultPort: 7701),
             loops: try loops(invocation.value("loops")), applyFiles: files, stopServersAtExit: invocation.has("stop-servers"))
+        for text in invocation.values("allow-origin") { settings.origins.append(try PageOrigins.origin(text)) }
+        return settings
     }
 
     private static func loops(_ text: String?) throws(Fault) -> Int {

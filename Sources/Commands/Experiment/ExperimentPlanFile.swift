@@ -68,6 +68,7 @@ enum ExperimentPlanFile {
             "would try \(subject), \(plan["strategy"]?.stringValue ?? "") shares, units by \(plan["unit"]?.stringValue ?? "")\(part)",
             variants.text(style), metrics.text(style),
         ]
+        if let budget = plan["budget"]?.stringValue { lines.append("  spends   at most \(budget)") }
         lines += expectation(plan)
         lines += (plan["notes"]?.arrayValue ?? []).compactMap(\.stringValue).map { style.faint("  \($0)") }
         lines.append("next: openclaw experiment apply \(file) --watch")

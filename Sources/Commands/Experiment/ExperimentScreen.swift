@@ -11,6 +11,10 @@ enum ExperimentScreen {
         let variants = variants(status, style)
         if !variants.isEmpty { lines.append(variants) }
         lines += guards(status, style)
+        if let budget = status["budget"]?["text"]?.stringValue {
+            let spent = status["budget"]?["spent_usd"]?.numberValue.map { ", \(Figures.significant($0, 3)) USD spent" } ?? ""
+            lines.append("  budget   \(budget)\(spent)")
+        }
         lines += remarks(status, style)
         lines.append("next: \(next(status))")
         return lines.joined(separator: "\n")

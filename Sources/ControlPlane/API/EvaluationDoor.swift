@@ -37,6 +37,17 @@ enum EvaluationDoor {
     /// The gateway's own doors. Evaluation records exposures, so beyond loopback it takes a token with scope `feedback`, as
     /// feedback does.
     static func answer(_ request: HTTPRequest, isOpen: Bool, of daemon: Daemon?) async -> HTTPResponse {
+        let pages = PageOrigins(allowed: daemon?.settings.origins ?? [])
+        do throws(Fault) {
+            let origin = try pages.check(request)
+            if request.method == "OPTIONS" { return pages.preflight(for: origin) }
+            return pages.marked(await admitted(request, isOpen: isOpen, of: daemon), for: origin)
+        } catch {
+            return .refusal(error)
+        }
+    }
+
+    private static func admitted(_ request: HTTPRequest, isOpen: Bool, of daemon: Daemon?) async -> HTTPResponse {
         guard GatewayServer.evaluates(request.path) else { return await FeedbackDoor.answer(request, isOpen: isOpen, of: daemon) }
         do throws(Fault) {
             guard let daemon else {

@@ -129,4 +129,7 @@ enum ChatRefusal: Error, Equatable {
     /// The prompt speaks of what the user wrote, and the last message of the user is no text.
     case noInput
     case badStreamOptions
+    /// What it may cost at most cannot be told.
+    case badNumber(String)
+    case disguisedPath
 }

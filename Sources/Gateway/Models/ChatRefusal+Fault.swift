@@ -26,6 +26,16 @@ extension ChatRefusal {
                     "The prompt of this route speaks of what the user wrote, and the last message of the user is no text.",
                     "Send a message with role `user` whose `content` is a string."
                 )
+            case .badNumber(let name):
+                (
+                    "Its `\(name)` is not a whole number from 0 on, and the budget needs to know how long an answer may be.",
+                    "Send a whole number."
+                )
+            case .disguisedPath:
+                (
+                    "Its path is another way of writing one of those that are rewritten for this route.",
+                    "Write the path plainly: /v1/chat/completions."
+                )
             case .badStreamOptions: ("Its `stream_options` are not an object.", "Send an object, or leave them out.")
             }
         return Fault(.usage, what: what, why: why, fix: fix)

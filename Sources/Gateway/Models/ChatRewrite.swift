@@ -14,6 +14,46 @@ struct ChatFacts {
     var model: String?
     var outputTokensMax: Int64?
     var choices: Int64 = 1
+    /// The member whose number nobody can read; what the request may cost is unknown then.
+    var unclear: String?
+
+    /// Whatever was made of a body, this is what it says now.
+    mutating func reread(_ body: UnsafeBufferPointer<UInt8>) throws(ChatRefusal) {
+        let now = try unsafe BodyMembers.read(body) { members in unsafe ChatFacts(members, body) }
+        (model, outputTokensMax, choices, unclear) = (now.model, now.outputTokensMax, now.choices, now.unclear)
+    }
+
+    init() {}
+
+    init(_ members: BodyMembers, _ body: UnsafeBufferPointer<UInt8>) {
+        streams = members.says("true", at: members.value(named: "stream"))
+        model = members.value(named: "model").flatMap { members.inside($0) }.map { members.text($0) }
+        for name: StaticString in ["max_completion_tokens", "max_tokens", "max_output_tokens"] {
+            outputTokensMax = number(name, members).map { max($0, outputTokensMax ?? 0) } ?? outputTokensMax
+        }
+        for name: StaticString in ["n", "best_of"] { choices = max(choices, number(name, members) ?? 1) }
+        // Each of several prompts is answered for itself.
+        if let prompts = members.value(named: "prompt"), unsafe body[prompts.lowerBound] == 0x5B {
+            choices = min(choices, 1 << 20) * (unsafe ChatFacts.prompts(body.part(prompts)))
+        }
+    }
+
+    private mutating func number(_ name: StaticString, _ members: BodyMembers) -> Int64? {
+        guard let value = members.value(named: name), !members.holds(value, "null") else { return nil }
+        if let number = members.integer(value) { return number }
+        unclear = "\(name)"
+        return nil
+    }
+
+    /// How many texts, or lists of tokens, a list has.
+    private static func prompts(_ list: UnsafeBufferPointer<UInt8>) -> Int64 {
+        var (at, start, end) = (0, 0, 0)
+        var count: Int64 = 0
+        while unsafe claw_json_next_item(list.baseAddress, list.count, &at, &start, &end) == 1 {
+            if unsafe list[start] == 0x22 || list[start] == 0x5B { count += 1 }
+        }
+        return max(1, min(count, 1 << 20))
+    }
 }
 
 /// Makes the body that a provider gets of the one that a client sent: one pass, one copy.
@@ -28,7 +68,7 @@ struct ChatRewrite {
 
     func apply(to body: UnsafeBufferPointer<UInt8>, into out: inout ByteBuffer) throws(ChatRefusal) -> ChatFacts {
         try unsafe BodyMembers.read(body) { members throws(ChatRefusal) in
-            var facts = self.facts(of: members)
+            var facts = unsafe self.facts(of: members, body)
             let options = members.value(named: "stream_options")
             let asks = asksUsage && facts.streams
             if asks, let options { facts.wantsUsage = try unsafe ChatRewrite.asksUsage(body.part(options)) }
@@ -40,14 +80,11 @@ struct ChatRewrite {
         }
     }
 
-    private func facts(of members: BodyMembers) -> ChatFacts {
-        var facts = ChatFacts()
-        facts.streams = members.says("true", at: members.value(named: "stream"))
-        facts.model = prompt?.model ?? members.value(named: "model").flatMap { members.inside($0) }.map { members.text($0) }
-        facts.outputTokensMax =
-            prompt?.outputTokensMax ?? members.integer(members.value(named: "max_completion_tokens"))
-            ?? members.integer(members.value(named: "max_tokens"))
-        facts.choices = max(1, prompt?.choices ?? members.integer(members.value(named: "n")) ?? 1)
+    private func facts(of members: BodyMembers, _ body: UnsafeBufferPointer<UInt8>) -> ChatFacts {
+        var facts = unsafe ChatFacts(members, body)
+        facts.model = prompt?.model ?? facts.model
+        if let limit = prompt?.outputTokensMax { (facts.outputTokensMax, facts.unclear) = (limit, nil) }
+        if let choices = prompt?.choices { facts.choices = max(1, choices) }
         return facts
     }
 

@@ -9,10 +9,9 @@ final class CompiledModel {
     let prompt: CompiledPrompt?
     /// In the order of trying.
     let hosts: [ModelHost]
-    let budgets: [Budget]
     let book: BudgetBook
-    /// Whose money is spent: `route/support`.
-    let owner: String
+    /// What each request is paid from: `route/support`, and the experiment it is part of.
+    let accounts: [BudgetBook.Account]
 
     init(_ variant: Variant, of route: Route, book: BudgetBook, tls: TLSClients) {
         prompt = variant.prompt.map { CompiledPrompt($0.template) }
@@ -20,13 +19,23 @@ final class CompiledModel {
             name: "", url: variant.url, timeouts: route.timeouts, retriesMax: 0, caFile: variant.caFile)
         let providers = variant.providers ?? [own]
         hosts = providers.map { ModelHost($0, isProvider: variant.providers != nil, tls) }
-        (budgets, self.book, owner) = (route.budgets ?? [], book, "route/\(route.name)")
+        self.book = book
+        let ofRoute = (route.budgets ?? []).map { BudgetBook.Account(owner: "route/\(route.name)", budget: $0) }
+        let experiment = variant.experiment.flatMap { route.experiment(named: $0)?.account }
+        accounts = ofRoute + (experiment.map { [$0] } ?? [])
     }
 
     /// The first provider from `start` on that is not known to fail now; that one where all are.
     func host(from start: Int, at now: Int64) -> Int {
         for index in start..<hosts.count where hosts[index].target?.health.isOpen(at: now) == true { return index }
         return start
+    }
+}
+
+extension RouteExperiment {
+    /// Where its spending is kept: another run of the same name has another number, and begins with nothing spent.
+    var account: BudgetBook.Account? {
+        budget.map { BudgetBook.Account(owner: "experiment/\(name)/\(number)", budget: $0.budget) }
     }
 }
 

@@ -10,7 +10,8 @@ extension UpstreamConnection {
     func beginModelAnswer(_ bytes: UnsafeBufferPointer<UInt8>, _ asked: ModelExchange, for client: ClientConnection) -> Bool {
         let status = loop.response.status
         if ModelExchange.isFailure(status: status) {
-            if resend(asked, for: client, status: status) { return true }
+            let pause = unsafe ModelExchange.retryAfter(loop.response, in: bytes.span)
+            if resend(asked, for: client, status: status, retryAfter: pause) { return true }
         } else {
             target.health.answered()
         }
@@ -21,6 +22,14 @@ extension UpstreamConnection {
         if case .none = answer { return false }
         asked.isReframed = strips
         return false
+    }
+
+    /// Whether the answer whose head is in the loop's parser has not said anything yet, and is not passed on before it has.
+    func waitsForToken(_ bytes: UnsafeBufferPointer<UInt8>, for client: ClientConnection) -> Bool {
+        guard let asked = client.exchange?.model, asked.call != .other, (200..<300).contains(loop.response.status),
+            loop.response.body != .none
+        else { return false }
+        return unsafe !FirstToken.isThere(loop.response, in: bytes, kind: ModelExchange.kind(of: loop.response, in: bytes.span))
     }
 
     /// Whether the client is told another framing than the provider's.
@@ -98,13 +107,19 @@ extension UpstreamConnection {
 
     // MARK: The next try
 
-    /// The provider failed before its answer began: the next one is asked, or once more the same, where that may still help.
-    /// False when the client is to be told.
-    func resend(_ asked: ModelExchange, for client: ClientConnection, status: Int? = nil) -> Bool {
-        guard client.exchange?.answerBegan == false else { return false }
+    /// The provider failed before its answer began: the next one is asked, or after a pause the same, where that may still help.
+    /// `retryAfter` is the pause that it asked for, in milliseconds. False when the client is to be told.
+    func resend(_ asked: ModelExchange, for client: ClientConnection, status: Int? = nil, retryAfter: Int64? = nil) -> Bool {
+        guard let exchange = client.exchange, !exchange.answerBegan else { return false }
         if status != 401, status != 403 { target.health.failed(at: reactor.now) }
-        while let next = asked.next(status: status, at: reactor.now) {
+        while let next = asked.next(status: status, retryAfter: retryAfter, for: exchange, at: reactor.now) {
             asked.moveOn(next)
+            if case .same(let pause) = next {
+                unsafe client.askAgain(asked, request.bytes, in: pause)
+                detach()
+                close()
+                return true
+            }
             guard let fresh = asked.open(loop, reactor) else { continue }
             fresh.request.removeAll()
             let common = asked.commonFrom
@@ -122,11 +137,45 @@ extension UpstreamConnection {
     }
 }
 
+extension ClientConnection {
+    /// Waits before the same provider is asked again, with the request as it was.
+    func askAgain(_ asked: ModelExchange, _ request: UnsafeBufferPointer<UInt8>, in milliseconds: Int64) {
+        asked.again.removeAll()
+        unsafe asked.again.append(request)
+        asked.isPausing = true
+        loop.retries += 1
+        consulted = asked.again.count
+        recount()
+        setDeadline(milliseconds: milliseconds)
+    }
+
+    /// The pause is over.
+    func askNow(_ asked: ModelExchange) {
+        asked.isPausing = false
+        consulted = 0
+        recount()
+        guard let fresh = asked.open(loop, reactor) else {
+            return fail(
+                .unreachable, 502, why: asked.asked.whyUnreachable,
+                fix: "See `openclaw provider show`, and that its address and key are right.")
+        }
+        fresh.request.removeAll()
+        swap(&fresh.request, &asked.again)
+        upstream = fresh
+        fresh.carry(self, wholeRequest: true)
+    }
+}
+
 extension ModelExchange {
     enum Next: Equatable {
-        case same
+        /// In so many milliseconds.
+        case same(Int64)
         case host(Int)
     }
+
+    /// The longest pause that a provider's own wish is followed for; a longer one is for the client to keep.
+    static let retryAfterMax: Int64 = 10_000
+    private static let pauses: [Int64] = [100, 200, 400, 800, 1_600]
 
     /// What another try may mend: the provider is overloaded, broken, or does not know our key.
     static func isFailure(status: Int) -> Bool {
@@ -136,12 +185,52 @@ extension ModelExchange {
         }
     }
 
-    func next(status: Int?, at now: Int64) -> Next? {
+    func next(status: Int?, retryAfter: Int64?, for exchange: Exchange, at now: Int64) -> Next? {
         if host + 1 < model.hosts.count { return .host(model.host(from: host + 1, at: now)) }
-        // The same one again: not when it said that we are the trouble.
-        if let status, status == 429 || status == 401 || status == 403 { return nil }
-        guard retriesHere < asked.retriesMax, asked.target?.health.takeRetry() == true else { return nil }
-        return .same
+        // The same one again: not when it said that we are the trouble, unless it also said when we no longer are.
+        if status == 401 || status == 403 || status == 429 && retryAfter == nil { return nil }
+        if let retryAfter, retryAfter > ModelExchange.retryAfterMax { return nil }
+        let pause = max(self.pause(of: exchange.name), retryAfter ?? 0)
+        // All tries together may take no longer than one may take to its first token.
+        guard now + pause * 1_000_000 < exchange.startedAt + asked.timeouts.firstByte * 1_000_000,
+            retriesHere < asked.retriesMax, asked.target?.health.takeRetry() == true
+        else { return nil }
+        return .same(pause)
+    }
+
+    /// Twice as long each time, and between half and all of that as the request's own name has it: requests that failed together
+    /// do not come back together.
+    private func pause(of name: RequestName) -> Int64 {
+        let longest = ModelExchange.pauses[min(retriesHere, ModelExchange.pauses.count - 1)]
+        let mixed = (name.low ^ UInt64(retriesHere)) &* 0x9E37_79B9_7F4A_7C15
+        return longest / 2 + (Int64(mixed >> 40) * (longest / 2)) >> 24
+    }
+
+    /// The pause that a provider asks for, in milliseconds; nil where it names none, or a date.
+    static func retryAfter(_ response: borrowing ResponseParser, in bytes: Span<UInt8>) -> Int64? {
+        for index in 0..<response.fields.count where response.fields[index].name.count == retryAfterName.count {
+            let field = response.fields[index]
+            guard bytes.matchesWithoutCase(retryAfterName, at: field.name.start) else { continue }
+            return seconds(bytes, field.value).map { $0 * 1_000 }
+        }
+        return nil
+    }
+    private static func seconds(_ bytes: Span<UInt8>, _ value: ByteRange) -> Int64? {
+        guard (1...9).contains(value.count) else { return nil }
+        var number: Int64 = 0
+        for index in value.range {
+            guard bytes[index] &- 0x30 < 10 else { return nil }
+            number = number * 10 + Int64(bytes[index] - 0x30)
+        }
+        return number
+    }
+    private static let retryAfterName = Array("retry-after".utf8)
+
+    /// True where nothing that counts came since the last time: comments keep a connection alive, not an answer.
+    func standsStill() -> Bool {
+        guard kind == .events else { return false }
+        defer { eventsBefore = filter.events }
+        return filter.events == eventsBefore
     }
 
     func moveOn(_ next: Next) {

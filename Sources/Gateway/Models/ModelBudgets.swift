@@ -13,22 +13,26 @@ extension ClientConnection {
 
     /// False when the request was answered instead.
     func reserve(for asked: ModelExchange, in bytes: Span<UInt8>) -> Bool {
-        guard !asked.model.budgets.isEmpty else { return true }
+        guard !asked.model.accounts.isEmpty else { return true }
         guard asked.call != .other || loop.parser.method == .get || loop.parser.method == .head else {
             return refuseBudget(
                 asked, why: "What a request to this path costs is not known, and the route has a budget.",
                 fix: "Send it by a route without a budget.")
         }
         guard asked.call != .other else { return true }
+        if let name = asked.facts.unclear {
+            refuseBody(ChatRefusal.badNumber(name).fault)
+            return false
+        }
         guard let worst = asked.worstCost() else {
             return refuseBudget(
                 asked, why: "No price is known for model '\(asked.facts.model ?? "?")', and the route has a budget.",
                 fix: "Add it under `prices:` of the provider.")
         }
         let now = Timestamp.now().milliseconds
-        for budget in asked.model.budgets {
-            let account = BudgetBook.Account(
-                owner: asked.model.owner, budget: budget, token: budget.scope == .token ? clientToken(in: bytes) : 0)
+        for var account in asked.model.accounts {
+            let budget = account.budget
+            if budget.scope == .token { account.token = clientToken(in: bytes) }
             let outcome = asked.model.book.reserve(worst, of: account, at: now)
             guard outcome == .reserved else {
                 asked.settle(0, at: now)
@@ -40,7 +44,12 @@ extension ClientConnection {
     }
 
     private static func why(_ outcome: BudgetBook.Reservation, _ worst: Int64, _ budget: Budget) -> String {
-        let whose = budget.scope == .token ? "The budget of this client's token" : "The budget of the route"
+        let whose =
+            switch budget.scope {
+            case .token: "The budget of this client's token"
+            case .experiment: "The budget of the experiment"
+            case .route: "The budget of the route"
+            }
         switch outcome {
         case .exhausted(let left):
             return
@@ -51,7 +60,7 @@ extension ClientConnection {
     }
 
     private static func fix(_ budget: Budget, _ now: Int64) -> String {
-        guard let end = BudgetBook.end(of: budget, at: now) else { return "Raise the budget of the route." }
+        guard let end = BudgetBook.end(of: budget, at: now) else { return "Raise the budget, or end what it is for." }
         return "Wait until \(Timestamp(milliseconds: end).rfc3339), ask for fewer tokens (max_tokens), or raise the budget."
     }
 
@@ -82,7 +91,8 @@ extension ClientConnection {
 extension ModelExchange {
     /// Each byte a token, and an answer as long as it may be, at the dearest provider that may be asked. Nil without a price.
     func worstCost() -> Int64? {
-        let output = call == .embeddings ? 0 : (facts.outputTokensMax ?? ClientConnection.outputTokensMax) * min(facts.choices, 128)
+        let output =
+            call == .embeddings ? 0 : (facts.outputTokensMax ?? ClientConnection.outputTokensMax) * min(facts.choices, 1 << 20)
         var worst: Int64?
         for host in model.hosts {
             guard let price = host.price(of: facts.model) else { return nil }

@@ -41,7 +41,8 @@ extension ModelCounts {
         return [
             "requests": .integer(Int64(requests)), "input_tokens": .integer(Int64(inputTokens)),
             "output_tokens": .integer(Int64(outputTokens)), "cached_tokens": .integer(Int64(cachedTokens)),
-            "cost_usd": .number(Double(costNanoUSD) / 1e9), "estimated": .integer(Int64(estimated)),
+            "cost_usd": costNanoUSD == 0 && unpriced > 0 ? .null : .number(Double(costNanoUSD) / 1e9),
+            "estimated": .integer(Int64(estimated)),
             "unpriced": .integer(Int64(unpriced)), "fallbacks": .integer(Int64(fallbacks)), "retries": .integer(Int64(retries)),
             "budget_refusals": .integer(Int64(budgetRefusals)),
             "first_token_ms": ["p50": milliseconds(0.5), "p95": milliseconds(0.95), "p99": milliseconds(0.99)],

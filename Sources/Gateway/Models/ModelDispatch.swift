@@ -17,6 +17,11 @@ extension ClientConnection {
         let rest = unsafe restOfTarget(bytes, of: route)
         let pathEnd = unsafe bytes[rest].firstIndex(of: 0x3F) ?? rest.upperBound
         let call = unsafe ModelCall(loop.parser.method, bytes.span.extracting(rest.lowerBound..<pathEnd))
+        if call == .other, loop.parser.method == .post,
+            unsafe ModelCall.isDisguised(bytes.span.extracting(rest.lowerBound..<pathEnd))
+        {
+            return refuseBody(ChatRefusal.disguisedPath.fault)
+        }
         let asked = ModelExchange(model, call, host: model.host(from: 0, at: reactor.now))
         exchange?.model = asked
         guard unsafe prepare(asked, body, variant) else { return }
@@ -78,6 +83,13 @@ extension ClientConnection {
         }
         asked.facts.isRewritten = true
         swap(&loop.output, &changed)
+        guard asked.call != .other else { return true }
+        do throws(ChatRefusal) {
+            try unsafe asked.facts.reread(loop.output.bytes)
+        } catch {
+            refuseBody(error.fault)
+            return false
+        }
         return true
     }
 

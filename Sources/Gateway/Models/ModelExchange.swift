@@ -25,6 +25,35 @@ enum ModelCall {
         }
     }
 
+    /// A path that is written so that this gateway passes it through, and some servers read it as one of those that are
+    /// rewritten and paid for: doubled or trailing slashes, percent signs, capitals, parameters of a segment.
+    static func isDisguised(_ rest: Span<UInt8>) -> Bool {
+        guard rest.count <= 512 else { return false }
+        var plain: [UInt8] = []
+        var at = 0
+        while at < rest.count {
+            var byte = rest[at]
+            if byte == 0x25, at + 2 < rest.count, let high = hexadecimal(rest[at + 1]), let low = hexadecimal(rest[at + 2]) {
+                byte = high << 4 | low
+                at += 2
+            }
+            at += 1
+            if byte == 0x3B { break }
+            if byte == 0x2F, plain.last == 0x2F { continue }
+            plain.append(byte &- 0x41 < 26 ? byte | 0x20 : byte)
+        }
+        while plain.last == 0x2F { plain.removeLast() }
+        return ["/chat/completions", "/completions", "/embeddings", "/responses"].contains { plain.elementsEqual($0.utf8) }
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46, 0x61...0x66: (byte | 0x20) - 0x57
+        default: nil
+        }
+    }
+
     private static func holds(_ bytes: Span<UInt8>, _ text: StaticString) -> Bool {
         guard bytes.count == text.utf8CodeUnitCount else { return false }
         for index in 0..<bytes.count where unsafe bytes[index] != text.utf8Start[index] { return false }
@@ -52,9 +81,15 @@ final class ModelExchange {
     var facts = ChatFacts()
     /// Bytes of the body that was sent.
     var inputBytes = 0
+    /// The provider had the whole request when its client went away.
+    var wasHeard = false
     /// What was set aside, and of which accounts.
     var reserved: Int64 = 0
     var accounts: [BudgetBook.Account] = []
+
+    /// The same provider is asked again when the client's deadline passes, with this.
+    var isPausing = false
+    var again = ByteBuffer()
 
     // The answer.
     enum Kind { case events, json, other }
@@ -64,6 +99,8 @@ final class ModelExchange {
     var isReframed = false
     var figures: TokenFigures?
     var outputBytes = 0
+    /// Events that had come when the deadline was set last.
+    var eventsBefore: Int64 = 0
     /// Monotonic nanoseconds at which the first of the answer came.
     var firstAt: Int64 = 0
     /// The end of a JSON answer that came in pieces.
@@ -80,6 +117,8 @@ final class ModelExchange {
     /// What it used, told or estimated.
     func tokens(status: Int) -> (figures: TokenFigures, isEstimated: Bool)? {
         if let told = figures ?? filter.figures { return (told, false) }
+        // Whoever goes away before the answer has still had the question read.
+        if call != .other, wasHeard, firstAt == 0 { return (TokenFigures(input: TokenFigures.estimate(bytes: inputBytes)), true) }
         guard call != .other, status == 200, firstAt > 0 else { return nil }
         let output = kind == .events ? filter.events : call == .embeddings ? 0 : TokenFigures.estimate(bytes: outputBytes)
         return (TokenFigures(input: TokenFigures.estimate(bytes: inputBytes), output: output), true)

@@ -7,7 +7,7 @@ public enum Refusal: String, Sendable, CaseIterable {
     case badContentLength, repeatedContentLength, lengthAndChunked, unknownTransferCoding, repeatedTransferCoding
     case badChunk, badExpectation
     case headTooLarge, tooManyFields, bodyTooLarge
-    case timedOut, upgradeRefused, connectRefused, overloaded
+    case timedOut, upgradeRefused, connectRefused, overloaded, memoryTaken
 
     public var status: Int {
         switch self {
@@ -16,7 +16,7 @@ public enum Refusal: String, Sendable, CaseIterable {
         case .timedOut: 408
         case .badExpectation: 417
         case .upgradeRefused, .connectRefused: 501
-        case .overloaded: 503
+        case .overloaded, .memoryTaken: 503
         default: 400
         }
     }
@@ -50,12 +50,13 @@ public enum Refusal: String, Sendable, CaseIterable {
         case .upgradeRefused: "This server carries no upgraded connections (WebSocket, HTTP/2)."
         case .connectRefused: "This server opens no tunnels."
         case .overloaded: "All connections of this server are taken."
+        case .memoryTaken: "This server holds as many bytes of other requests as it may."
         }
     }
 
     public var why: String {
         switch self {
-        case .headTooLarge, .tooManyFields, .bodyTooLarge, .timedOut, .overloaded: "A limit was reached."
+        case .headTooLarge, .tooManyFields, .bodyTooLarge, .timedOut, .overloaded, .memoryTaken: "A limit was reached."
         case .upgradeRefused, .connectRefused: "It serves HTTP/1.1 requests only."
         default: "Such requests are refused, because another server could read them differently."
         }
@@ -66,7 +67,7 @@ public enum Refusal: String, Sendable, CaseIterable {
         case .headTooLarge, .tooManyFields: "Send fewer or smaller header fields."
         case .bodyTooLarge: "Send a smaller body."
         case .timedOut: "Send the whole request without pausing."
-        case .overloaded: "Try again shortly."
+        case .overloaded, .memoryTaken: "Try again shortly."
         case .upgradeRefused: "Send the request without Upgrade; server-sent events stream through."
         case .connectRefused: "Send the request itself, not CONNECT."
         default: "Send a request as RFC 9112 has it."

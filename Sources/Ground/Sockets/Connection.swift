@@ -201,6 +201,14 @@ open class Connection: EventSource {
         return code
     }
 
+    /// Has the kernel ask the other side's now and then whether it still knows this connection. One that only half-closed does;
+    /// one that is gone answers with a reset once its kernel has forgotten it, and `broke` is called.
+    public final func watchPeer(everySeconds interval: Int32) {
+        setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+        setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, interval)
+        setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, interval)
+    }
+
     /// Bytes the other side's kernel has acknowledged, the opening handshake counting as one; nil when unknown.
     public final var bytesAcknowledged: Int? {
         let count = claw_tcp_bytes_acknowledged(descriptor)

@@ -37,6 +37,8 @@ public struct RouteExperiment: Equatable, Sendable, Codable {
     public var stickiness: Stickiness
     /// Chooses by what describes a request, in the split's stead.
     public var scorer: Scorer?
+    /// What all its requests together may cost.
+    public var budget: ExperimentBudget?
 
     public init(
         number: UInt16, name: String, unit: UnitSource, audience: Audience, variants: [VariantID], split: TrafficSplit,
@@ -74,6 +76,15 @@ extension RouteExperiment.Hashing: Codable {
         try container.encode(version, forKey: .version)
         try container.encode(seed, forKey: .seed)
     }
+}
+
+/// A budget of an experiment, and since when it counts: another run of the same name begins with nothing spent.
+public struct ExperimentBudget: Equatable, Sendable, Codable {
+    public var budget: Budget
+    /// Milliseconds of UTC.
+    public var since: Int64
+
+    public init(_ budget: Budget, since: Int64) { (self.budget, self.since) = (budget, since) }
 }
 
 /// Who an experiment is for. What is asked first stands first: a unit outside of the namespace is never asked for attributes.

@@ -1,6 +1,7 @@
 public import Faults
 import JSON
 public import Ledger
+import Telemetry
 
 /// Experiments on routes: each change recorded, then published in one table, as all changes of routes are. `owner` is who runs
 /// the experiment ("experiment/friendlier"), `fence` its ledger position: an effect that is older than the last one is ignored.
@@ -16,7 +17,9 @@ extension RouteService {
         _ = try await change(route, "route.experiment_attached", asked: JSONValue(encoding: spec), by: owner) { _ throws(Fault) in
             var next = try record(of: route)
             try refuseSameExperiment(spec.name, besides: route)
-            try next.attach(spec, number: try newExperimentNumber(), places: places, owner: owner, fence: fence)
+            try next.attach(
+                spec, number: try newExperimentNumber(), places: places, owner: owner, fence: fence,
+                at: Timestamp.now().milliseconds)
             return next
         }
         guard let attached = try record(of: route).route.experiment(named: spec.name) else {

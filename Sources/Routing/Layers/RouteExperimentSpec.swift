@@ -13,6 +13,8 @@ public struct RouteExperimentSpec: Equatable, Sendable, Codable {
     public var stickiness: RouteExperiment.Stickiness
     /// For contextual bandits: its arms are the variants, in their order.
     public var scorer: Scorer?
+    /// What all its requests together may cost; on a route with `api: openai`.
+    public var budget: Budget?
 
     public static let variantsMax = 32
     public static let overridesMax = 1_000
@@ -22,10 +24,11 @@ public struct RouteExperimentSpec: Equatable, Sendable, Codable {
     public init(
         name: String, unit: UnitSource, audience: Audience = Audience(), variants: [RouteSpec.VariantSpec], seed: String? = nil,
         hashing: RouteExperiment.Hashing = .buckets, overrides: [String: String] = [:],
-        stickiness: RouteExperiment.Stickiness = .share, scorer: Scorer? = nil
+        stickiness: RouteExperiment.Stickiness = .share, scorer: Scorer? = nil, budget: Budget? = nil
     ) {
         (self.name, self.unit, self.audience, self.variants, self.seed) = (name, unit, audience, variants, seed)
         (self.hashing, self.overrides, self.stickiness, self.scorer) = (hashing, overrides, stickiness, scorer)
+        self.budget = budget
     }
 
     /// Basis points by name.

@@ -16,7 +16,7 @@ extension RouteRecord {
     /// Puts an experiment over the route's base split. `places` has one for every variant of it.
     mutating func attach(
         _ spec: RouteExperimentSpec, number: UInt16, places: [String: VariantPlace], owner: String,
-        fence: Position
+        fence: Position, at now: Int64 = 0
     ) throws(Fault) {
         if try isAttached(spec, owner: owner, fence: fence) { return }
         try refuseOtherOwner(than: nil, "attach experiment \(spec.name) to it")
@@ -40,12 +40,20 @@ extension RouteRecord {
             shares[id] = arm.basisPoints
         }
         let named = Dictionary(zip(spec.variants.map(\.name), arms), uniquingKeysWith: { first, _ in first })
-        route.experiments.append(
+        guard spec.budget == nil || route.api != nil else {
+            throw Fault(
+                .badConfiguration, what: "Experiment \(spec.name) has a budget, and route \(route.name) has no costs.",
+                why: "Costs are counted where the gateway understands what it passes on.",
+                fix: "Add `api: openai` to the route, or leave the budget out.")
+        }
+        var attached =
             RouteExperiment(
                 number: number, name: spec.name, unit: spec.unit, audience: spec.audience, variants: arms,
                 split: TrafficSplit(route: "experiment/" + (spec.seed ?? spec.name), shares: shares), hashing: spec.hashing,
                 overrides: spec.overrides.compactMapValues { named[$0] }, stickiness: spec.stickiness,
-                scorer: spec.scorer))
+                scorer: spec.scorer)
+        attached.budget = spec.budget.map { ExperimentBudget($0, since: now) }
+        route.experiments.append(attached)
         route.experiments.sort { $0.number < $1.number }
         experimentNumber = max(experimentNumber, number)
         var claim = RouteClaim(owner: owner)
