@@ -206,12 +206,14 @@ import Testing
             number: 7, name: "try", unit: .header("X-Tester"), audience: Audience(), variants: [arm],
             split: TrafficSplit(route: "experiment/try", shares: [arm: 10_000]))
         experiment.budget = ExperimentBudget(Budget(.experiment, nanoUSD: 1_000_000, per: .total), since: 0)
-        let house = try ModelHouse({ $0.providers = [provider] }, budgets: [Budget(.route, nanoUSD: 4_000_000, per: .total)]) {
+        let add = { (route: inout Route) in
             var variant = Variant(id: arm, name: "bold", url: "", experiment: "try")
             variant.providers = [provider]
-            $0.variants.append(variant)
-            $0.experiments = [experiment]
+            route.variants.append(variant)
+            route.experiments = [experiment]
         }
+        let house = try ModelHouse(
+            { $0.providers = [provider] }, budgets: [Budget(.route, nanoUSD: 4_000_000, per: .total)], adjust: add)
         let small = #"{"model":"m","max_tokens":20,"messages":[{"role":"user","content":"x"}]}"#
         #expect(house.gateway.spent(by: "try") == 0 && house.gateway.spent(by: "other") == nil)
         #expect(try await house.post(small, "/v1/chat/completions", "X-Tester: u\r\n").hasPrefix("HTTP/1.1 200"))
