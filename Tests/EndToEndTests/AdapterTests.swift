@@ -16,7 +16,7 @@ struct AdapterTests {
                 ],
                 directory: folder.path, environment: Surroundings.variables.merging(["OPENCLAW_COLLECTIVES": library]) { $1 },
                 outputPath: "\(folder.path)/adapter.log"))
-        let status = await child.wait(limit: .seconds(400))
+        let status = await child.wait(limit: .seconds(600))
         let log = folder.text(of: "adapter.log")
         for line in log.split(separator: "\n") where line.contains("skipped") { print("adapter: \(line)") }
         #expect(status == .exited(code: 0), "\(log.suffix(12_000))")

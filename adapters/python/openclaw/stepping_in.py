@@ -7,7 +7,7 @@ import sys
 
 from .contract import Contract
 
-ADAPTERS = {"torch": "openclaw.pytorch.patches", "tensorflow": "openclaw.tensorflow.patches"}
+ADAPTERS = {"torch": "openclaw.pytorch.patches", "tensorflow": "openclaw.unadapted"}
 _is_watching = False
 
 

@@ -2,6 +2,7 @@
 goes on. Real processes, real kills; the bench stands in for daemon and Workers."""
 
 import collections
+import functools
 import os
 import pathlib
 import random
@@ -28,6 +29,7 @@ if not os.path.exists(os.environ.get("OPENCLAW_COLLECTIVES", "")):
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
 DDP = SCRIPTS / "ddp.py"
+WHOLE = (DDP, "--epochs", 6, "--samples", 900)
 BATCH = 10
 SEED = random.randrange(1 << 32)
 
@@ -36,9 +38,17 @@ def losses(text):
     return [float(one) for one in re.findall(r"loss ([0-9.]+)", text)]
 
 
-def final(job):
+def final(lines):
     """The loss of the trained model over all the data."""
-    return float(re.search(r"final ([0-9.]+)", job.lines("rank ")[0])[1])
+    return float(re.search(r"final ([0-9.]+)", lines[0])[1])
+
+
+@functools.cache
+def undisturbed():
+    """The whole run with no death in it. -> (what the ranks ended with, rank 0's output, warnings)"""
+    with Job(*WHOLE, world=3) as job:
+        job.wait_for_end()
+        return job.lines("rank "), job.history[0].text(), job.said("warning")
 
 
 def under_torchruns_contract(script, *arguments, world):
@@ -71,17 +81,15 @@ class Surviving(unittest.TestCase):
         return seen
 
     def test_undisturbed_it_is_stock_ddp(self):
-        stock = under_torchruns_contract(DDP, "--epochs", 2, "--samples", 900, world=3)
-        with Job(DDP, "--epochs", 2, "--samples", 900, world=3) as job:
-            job.wait_for_end()
-            self.assert_equal_weights(job, 3)
-            ours = losses(job.history[0].text())
-            self.assertEqual(len(ours), 2)
-            for mine, theirs in zip(ours, losses(stock)):
-                self.assertAlmostEqual(mine, theirs, delta=2e-4)
-            stocks = float(re.search(r"weights ([0-9.]+)", stock)[1])
-            self.assertAlmostEqual(float(job.lines("rank ")[0].split()[-1]), stocks, delta=stocks * 1e-4)
-            self.assertEqual(job.said("warning"), [])
+        stock = under_torchruns_contract(*WHOLE, world=3)
+        ours, text, warnings = undisturbed()
+        self.assertEqual(len(set(one.split("weights")[1] for one in ours)), 1)
+        self.assertEqual(len(losses(text)), 6)
+        for mine, theirs in zip(losses(text), losses(stock)):
+            self.assertAlmostEqual(mine, theirs, delta=1e-3)
+        stocks = float(re.search(r"weights ([0-9.]+)", stock)[1])
+        self.assertAlmostEqual(float(ours[0].split()[-1]), stocks, delta=stocks * 1e-3)
+        self.assertEqual(warnings, [])
 
     def test_ranks_die_between_steps_and_inside_them_and_no_sample_is_lost(self):
         draw = random.Random(SEED)
@@ -108,7 +116,7 @@ class Surviving(unittest.TestCase):
             self.assertLessEqual(missing, kills * BATCH, f"seed {SEED}\n{job.story()}")
             told = job.said("samples")
             self.assertEqual(repeated, told[-1]["repeated"] if told else 0, f"seed {SEED}\n{job.story()}")
-            self.assertAlmostEqual(final(job), 0.144, delta=0.03, msg=f"seed {SEED}\n{job.story()}")
+            self.assertAlmostEqual(final(job.lines("rank ")), 0.144, delta=0.03, msg=f"seed {SEED}\n{job.story()}")
 
     def test_a_rank_that_dies_while_it_replaces_another_is_replaced_again(self):
         with Job(DDP, "--epochs", 8, "--samples", 1500, world=2) as job:
@@ -121,10 +129,10 @@ class Surviving(unittest.TestCase):
             self.assertEqual([rank.status for rank in job.history if rank.slot == 1].count(-signal.SIGKILL), 2)
 
     def test_the_whole_job_goes_on_from_its_last_whole_checkpoint(self):
-        arguments = (DDP, "--epochs", 6, "--samples", 900)
+        ours = undisturbed()[0]
         with tempfile.TemporaryDirectory() as folder:
             first, other = os.path.join(folder, "first"), os.path.join(folder, "other")
-            with Job(*arguments, world=3, checkpoint_every_s=0.1, checkpoints=first, replace=False) as job:
+            with Job(*WHOLE, world=3, checkpoint_every_s=0.1, checkpoints=first, replace=False) as job:
                 job.wait_until(lambda: len(job.said("checkpoint")) >= 3 and job.step() > 40)
                 for slot in range(3):
                     job.kill(slot)
@@ -136,19 +144,16 @@ class Surviving(unittest.TestCase):
                 file.seek(os.path.getsize(newest) // 2)
                 file.write(b"damaged")
             shutil.copytree(first, other)
-            with Job(*arguments, world=3, checkpoints=first, attempt=2) as job:
+            with Job(*WHOLE, world=3, checkpoints=first, attempt=2) as job:
                 job.wait_for_end()
                 self.assert_equal_weights(job, 3)
                 resumed = job.lines("rank ")[0]
                 self.assertIn("damaged", " ".join(one["what"] for one in job.said("warning")))
-            with Job(*arguments, world=3) as job:
-                job.wait_for_end()
-                self.assertEqual(job.lines("rank ")[0].split()[-1], resumed.split()[-1], "not what an undisturbed run ends with")
-                undisturbed = final(job)
-            with Job(*arguments, world=2, checkpoints=other, attempt=3) as job:
+            self.assertEqual(ours[0].split()[-1], resumed.split()[-1], "not what an undisturbed run ends with")
+            with Job(*WHOLE, world=2, checkpoints=other, attempt=3) as job:
                 job.wait_for_end()
                 self.assert_equal_weights(job, 2)
-                self.assertAlmostEqual(final(job), undisturbed, delta=0.04)
+                self.assertAlmostEqual(final(job.lines("rank ")), final(ours), delta=0.04)
 
     def test_every_wire_learns_as_float32_does(self):
         ends = {}
@@ -157,7 +162,7 @@ class Surviving(unittest.TestCase):
             with Job(DDP, "--epochs", 3, "--samples", 900, world=2, wire=wire, own_hosts=True) as job:
                 job.wait_for_end()
                 self.assert_equal_weights(job, 2)
-                ends[wire] = final(job)
+                ends[wire] = final(job.lines("rank "))
         self.assertAlmostEqual(ends["bfloat16"], ends["float32"], delta=0.02)
         self.assertAlmostEqual(ends["int8"], ends["float32"], delta=0.02)
 

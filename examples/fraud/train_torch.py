@@ -1,0 +1,68 @@
+"""Trains the fraud model with PyTorch: a plain DistributedDataParallel script, as it would be written for torchrun.
+
+    train_torch.py --data FOLDER --out FOLDER [--epochs N]
+
+FOLDER holds training.csv and held-out.csv: a column for each feature, then `label`. What is left in --out is weights.json.
+"""
+
+import argparse
+import csv
+import json
+import os
+import pathlib
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+
+def table(path):
+    with open(path, newline="") as file:
+        names, *rows = csv.reader(file)
+    values = torch.tensor([[float(value) for value in row] for row in rows])
+    return names[:-1], TensorDataset(values[:, :-1], values[:, -1])
+
+
+def accuracy(model, data):
+    inputs, labels = data.tensors
+    with torch.no_grad():
+        return ((model(inputs).squeeze(1) > 0) == (labels > 0.5)).float().mean().item()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", required=True, type=pathlib.Path)
+    arguments.add_argument("--out", required=True, type=pathlib.Path)
+    arguments.add_argument("--epochs", type=int, default=60)
+    options = arguments.parse_args()
+
+    dist.init_process_group("gloo")
+    torch.manual_seed(12)  # the same first weights on every rank
+    features, training = table(options.data / "training.csv")
+    _, held_out = table(options.data / "held-out.csv")
+    sampler = DistributedSampler(training)
+    loader = DataLoader(training, batch_size=48 // dist.get_world_size(), sampler=sampler)
+
+    network = nn.Sequential(nn.Linear(len(features), 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
+    model = DistributedDataParallel(network)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=1e-4)
+    for epoch in range(options.epochs):
+        sampler.set_epoch(epoch)
+        for inputs, labels in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.binary_cross_entropy_with_logits(model(inputs).squeeze(1), labels)
+            loss.backward()
+            optimizer.step()
+
+    if dist.get_rank() == 0:
+        os.makedirs(options.out, exist_ok=True)
+        layers = [{"weights": layer.weight.tolist(), "biases": layer.bias.tolist()} for layer in network if hasattr(layer, "weight")]
+        (options.out / "weights.json").write_text(json.dumps({"features": features, "layers": layers}) + "\n")
+        print(f"held-out accuracy {accuracy(network, held_out):.3f}", flush=True)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
