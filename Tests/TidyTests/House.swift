@@ -19,7 +19,7 @@ struct House {
     }
 
     private static let skipped: Set<String> = [
-        ".git", ".build", ".venv", ".demo", ".bench", "__pycache__", "shared", "node_modules",
+        ".git", ".build", ".venv", ".venv-bench", ".demo", ".bench", "__pycache__", "shared", "node_modules",
     ]
     private static let endings = [
         ".swift", ".h", ".cpp", ".c", ".py", ".sh", ".md", ".yaml", ".yml", ".modulemap", "Makefile", "/run",
