@@ -8,10 +8,11 @@ import Telemetry
 /// Everything an experiment has seen, folded: the same observations give the same board, and its size does not grow with them.
 struct ExperimentBoard: Sendable {
     let plan: ExperimentPlan
-    let layer: ExperimentLayer
+    /// Every variant the experiment has had, as far as it is known here.
+    private(set) var arms: ExperimentArms
     private var state: State
-    /// Which arm a variant of the route is.
-    private let arms: [VariantID: Int]
+    /// Which of them a variant of the route is.
+    private var places: [VariantID: Int] = [:]
     /// The metrics that a feedback name bears on, and how.
     private let bearing: [String: [Bearing]]
     private let automatic: [(metric: AutomaticMetric, name: String)]
@@ -33,6 +34,8 @@ struct ExperimentBoard: Sendable {
         var contexts = ContextMemory()
         /// What units earned, where choices look back.
         var history: UnitHistory?
+        /// When each variant that joined later answered first; nil while none did.
+        var joined: [Timestamp]?
     }
 
     private struct Bearing: Sendable {
@@ -43,32 +46,32 @@ struct ExperimentBoard: Sendable {
         var isPrimary: Bool
     }
 
-    init(_ plan: ExperimentPlan, _ layer: ExperimentLayer) {
+    init(_ plan: ExperimentPlan, _ arms: ExperimentArms) {
         let spec = plan.spec
+        let begun = arms.all.prefix(arms.begun).map(\.variant)
         let bandit =
             spec.allocation.strategy.isAdaptive
             ? Bandit(
-                spec.allocation, arms: spec.variants.count, seed: UnitID(spec.targeting.seed ?? spec.name).hash,
-                features: plan.scorerFeatures.reduce(0) { $0 + $1.width },
-                initial: spec.variants.map(\.basisPoints)) : nil
+                spec.allocation, arms: begun.count, seed: UnitID(spec.targeting.seed ?? spec.name).hash,
+                features: plan.scorerFeatures(of: arms.begun).reduce(0) { $0 + $1.width },
+                initial: begun.map(\.basisPoints)) : nil
         self.init(
-            plan, layer,
+            plan, arms,
             State(
                 analysis: ExperimentAnalysis(
-                    metrics: spec.metrics, arms: spec.variants.map(\.name), control: 0, allocation: spec.allocation,
-                    decision: spec.decision, shares: spec.variants.map(\.basisPoints)), bandit: bandit,
-                tallies: Array(repeating: .init(), count: spec.variants.count), cursor: plan.cursor, firstExposure: nil,
-                history: spec.features.contains { $0.from == "history" } ? UnitHistory(arms: spec.variants.count) : nil))
+                    metrics: spec.metrics, arms: begun.map(\.name), control: 0, allocation: spec.allocation,
+                    decision: spec.decision, shares: begun.map(\.basisPoints)), bandit: bandit,
+                tallies: Array(repeating: .init(), count: begun.count), cursor: plan.cursor, firstExposure: nil,
+                history: spec.features.contains { $0.from == "history" } ? UnitHistory(arms: begun.count) : nil))
     }
 
     /// As it was written down.
-    init(_ plan: ExperimentPlan, _ layer: ExperimentLayer, evidence: [UInt8]) throws(Fault) {
-        self.init(plan, layer, try JSONValue(parsing: evidence).decoded(as: State.self))
+    init(_ plan: ExperimentPlan, _ arms: ExperimentArms, evidence: [UInt8]) throws(Fault) {
+        self.init(plan, arms, try JSONValue(parsing: evidence).decoded(as: State.self))
     }
 
-    private init(_ plan: ExperimentPlan, _ layer: ExperimentLayer, _ state: State) {
-        (self.plan, self.layer, self.state) = (plan, layer, state)
-        arms = Dictionary(uniqueKeysWithValues: layer.arms.enumerated().map { ($0.element, $0.offset) })
+    private init(_ plan: ExperimentPlan, _ arms: ExperimentArms, _ state: State) {
+        (self.plan, self.arms, self.state) = (plan, arms, state)
         var bearing: [String: [Bearing]] = [:]
         var automatic: [(AutomaticMetric, String)] = []
         var seen: Set<String> = []
@@ -84,7 +87,48 @@ struct ExperimentBoard: Sendable {
         for name in bearing.keys.sorted() {
             if let metric = AutomaticMetric(rawValue: name) { automatic.append((metric, name)) }
         }
-        (self.bearing, self.automatic, features) = (bearing, automatic, plan.scorerFeatures)
+        (self.bearing, self.automatic, features) = (bearing, automatic, plan.scorerFeatures(of: arms.begun))
+        take(arms)
+    }
+
+    // MARK: Variants that join and leave
+
+    /// Variants joined or were retired; the evidence goes on. True when there is something new in it.
+    mutating func follow(_ now: ExperimentArms) -> Bool {
+        guard arms != now else { return false }
+        take(now)
+        hasRewardsToPublish = true
+        return true
+    }
+
+    private mutating func take(_ now: ExperimentArms) {
+        arms = now
+        places = [:]
+        for (place, arm) in now.all.enumerated() {
+            if let id = arm.id { places[id] = place }
+            if place >= state.bandit?.arms.count ?? Int.max { state.bandit?.addArm(share: arm.variant.basisPoints) }
+            if arm.isRetired { state.bandit?.retireArm(place) }
+        }
+        while state.tallies.count < now.count { state.tallies.append(.init()) }
+    }
+
+    /// A variant is compared from its first answer on: the same answers give the same evidence, whenever it was heard of.
+    private mutating func meet(_ place: Int, at: Timestamp) {
+        while state.analysis.arms.count <= place {
+            state.analysis.addArm(arms.names[state.analysis.arms.count])
+            state.joined = (state.joined ?? []) + [at]
+        }
+    }
+
+    /// How many variants there were at a moment.
+    private func armsThen(_ moment: Timestamp) -> Int { arms.begun + (state.joined?.count { $0 <= moment } ?? 0) }
+
+    /// Tables without a share of theirs answer: the others' shares are the whole now.
+    private mutating func noticeGone(by table: Int64) {
+        for (place, arm) in arms.all.enumerated() {
+            guard let gone = arm.goneAt, table >= gone, !state.analysis.retired.contains(place) else { continue }
+            state.analysis.retireArm(place)
+        }
     }
 
     var cursor: OutcomeStore.Cursor { state.cursor }
@@ -102,7 +146,7 @@ struct ExperimentBoard: Sendable {
             case .scored(let score): hear(score)
             case .used(let usage): count(usage)
             case .context(let context):
-                if arms[context.variant] != nil, !features.isEmpty {
+                if places[context.variant] != nil, !features.isEmpty {
                     state.contexts.remember(context.request, context.features)
                 }
             }
@@ -112,7 +156,9 @@ struct ExperimentBoard: Sendable {
 
     private mutating func see(_ exposure: Exposure) {
         // A tester's override has no chance of being something else: it is not analysed.
-        guard let arm = arms[exposure.variant], exposure.propensity > 0 else { return }
+        guard let arm = places[exposure.variant], exposure.propensity > 0 else { return }
+        noticeGone(by: exposure.tablePosition)
+        meet(arm, at: exposure.at)
         if state.firstExposure == nil { state.firstExposure = exposure.at }
         state.tallies[arm].requests += 1
         if exposure.kind.isError { state.tallies[arm].errors += 1 }
@@ -128,7 +174,8 @@ struct ExperimentBoard: Sendable {
     }
 
     private mutating func count(_ usage: Usage) {
-        guard let arm = arms[usage.variant], usage.propensity > 0 else { return }
+        guard let arm = places[usage.variant], usage.propensity > 0 else { return }
+        meet(arm, at: usage.at)
         for (metric, name) in automatic {
             guard let value = metric.value(of: usage) else { continue }
             take(
@@ -138,7 +185,8 @@ struct ExperimentBoard: Sendable {
     }
 
     private mutating func hear(_ score: Score) {
-        guard let arm = arms[score.variant], score.propensity > 0, AutomaticMetric(rawValue: score.metric) == nil else { return }
+        guard let arm = places[score.variant], score.propensity > 0, AutomaticMetric(rawValue: score.metric) == nil else { return }
+        meet(arm, at: score.exposedAt)
         let age = score.at.milliseconds - score.exposedAt.milliseconds
         for (value, sign) in [(score.previous, -1), (score.value, 1)] {
             guard let value else { continue }
@@ -154,14 +202,15 @@ struct ExperimentBoard: Sendable {
     ) {
         for one in bearing[name] ?? [] where age <= one.window {
             let (numerator, denominator) = one.isDenominator ? (0, value) : (value, nil as Double?)
+            let armsThen = armsThen(at + .milliseconds(-age))
             if sign > 0 {
                 state.analysis.observe(
                     metric: one.metric, unit: unit, arm: arm, propensity: Int(propensity), value: numerator,
-                    denominator: denominator)
+                    denominator: denominator, armsThen: armsThen)
             } else {
                 state.analysis.retract(
                     metric: one.metric, unit: unit, arm: arm, propensity: Int(propensity), value: numerator,
-                    denominator: denominator)
+                    denominator: denominator, armsThen: armsThen)
             }
             guard one.isPrimary, !one.isDenominator else { continue }
             state.tallies[arm].outcomes += Int64(sign)
@@ -189,12 +238,12 @@ struct ExperimentBoard: Sendable {
     // MARK: What follows
 
     /// What the shares should be by what was earned; nil where they stay as the file says.
-    func allocation(at now: Timestamp) -> (shares: [Int], scorer: JSONValue?, isNews: Bool)? {
+    func allocation(at now: Timestamp, besides standing: [Int]) -> (shares: [Int], scorer: JSONValue?, isNews: Bool)? {
         guard let bandit = state.bandit else { return nil }
         guard !features.isEmpty else { return (bandit.shares(at: now.milliseconds), nil, false) }
-        // Until it knows enough, everybody has the file's shares.
+        // The split is for requests that say nothing of themselves: it stays.
         guard hasRewardsToPublish, let scorer = bandit.scorer(features: features, at: now.milliseconds) else { return nil }
-        return (plan.spec.variants.map(\.basisPoints), JSONValue(encoding: scorer), true)
+        return (standing, JSONValue(encoding: scorer), true)
     }
 
     /// What the gateway should know of units by now and does not; `all` after a restart. Nil where there is nothing.
@@ -207,7 +256,9 @@ struct ExperimentBoard: Sendable {
     mutating func wasPublished() { hasRewardsToPublish = false }
 
     func look() -> ExperimentLook {
-        let verdict = state.analysis.verdict()
+        var analysis = state.analysis
+        for place in arms.all.indices where arms.all[place].isRetired { analysis.retireArm(place) }
+        let verdict = analysis.verdict()
         let outcome: ExperimentLook.Outcome =
             switch verdict.outcome {
             case .better: .better
@@ -230,8 +281,7 @@ struct ExperimentBoard: Sendable {
     /// The variant a difference is told of: the winner, else the one that is most likely best.
     private func told(of reading: MetricReading, winner: String?) -> ArmReading? {
         let rivals = reading.arms.filter { $0.arm != 0 }
-        let named = rivals.first { arm in plan.spec.variants.indices.contains(arm.arm) && plan.spec.variants[arm.arm].name == winner
-        }
+        let named = rivals.first { arm in arms.all.indices.contains(arm.arm) && arms.names[arm.arm] == winner }
         return named ?? rivals.max { ($0.probabilityBest ?? 0, $1.arm) < ($1.probabilityBest ?? 0, $0.arm) }
     }
 }
@@ -248,12 +298,12 @@ extension Metric {
 }
 
 extension ExperimentPlan {
-    /// What a contextual allocation looks at, as the gateway reads it.
-    var scorerFeatures: [ScorerFeature] {
+    /// What a contextual allocation looks at, as the gateway reads it: fixed when it begins, with as many variants.
+    func scorerFeatures(of begun: Int) -> [ScorerFeature] {
         spec.features.map { feature in
             let kind: ScorerFeature.Kind =
                 if feature.from == "history" {
-                    .history(arms: spec.variants.count)
+                    .history(arms: begun)
                 } else if feature.categories.isEmpty {
                     .number(center: 0, scale: feature.scale)
                 } else {

@@ -26,11 +26,17 @@ extension ExperimentMachine {
         // From people.
         case applied
         case commanded(command: ExperimentCommand, by: String, reason: String?)
+        /// Its file was applied again, with another content (`ExperimentChange`).
+        case changed(spec: ExperimentSpec)
 
         // Answers to effects.
         case attached(layer: ExperimentLayer, table: Int64)
         case moved(shares: [Int], table: Int64)
         case covered(step: Int)
+        /// The variant of this number is on the route, without a share.
+        case joined(arm: Int, variant: VariantID)
+        case retired(arm: Int)
+        case overridden
         case detached
         /// The winner answers everybody, as this variant of the route.
         case settled(base: String)
@@ -65,18 +71,29 @@ extension ExperimentMachine {
         case move(shares: [Int])
         /// Take in as many units as this step of the ramp says.
         case cover(step: Int)
+        /// Put a variant that joins on the route, without a share.
+        case put(arm: Int)
+        /// Take a variant that has no share off the route.
+        case retire(arm: Int)
+        /// Give testers the variants that the file says.
+        case override
         case detach
         case settle(variant: String)
         /// Ask for a release of a model's version, and wait for its end.
         case release(version: String)
 
         /// The closed list of effects, without what they carry: kill points and logs are named by it.
-        public enum Kind: String, Sendable, Codable, CaseIterable { case attach, move, cover, detach, settle, release }
+        public enum Kind: String, Sendable, Codable, CaseIterable {
+            case attach, move, cover, put, retire, override, detach, settle, release
+        }
         public var kind: Kind {
             switch self {
             case .attach: .attach
             case .move: .move
             case .cover: .cover
+            case .put: .put
+            case .retire: .retire
+            case .override: .override
             case .detach: .detach
             case .settle: .settle
             case .release: .release

@@ -86,7 +86,7 @@ extension ExperimentService {
             )
         }
         var names: [VariantID: String] = [:]
-        for (id, variant) in zip(layer.arms, machine.plan.spec.variants) { names[id] = variant.name }
+        for arm in machine.arms.all { if let id = arm.id { names[id] = arm.variant.name } }
         let (outcomes, start, known) = (outcomes, machine.plan.cursor, names)
         return AsyncStream { continuation in
             let task = Task {

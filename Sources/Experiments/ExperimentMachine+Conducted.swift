@@ -16,8 +16,10 @@ extension ExperimentMachine: Machine {
     public func isStale(_ event: Event, at now: Timestamp) -> Bool {
         switch event {
         case .looked: !isWatched
-        case .reweighted: !takesShares
-        case .applied, .commanded, .attached, .moved, .covered, .detached, .settled, .gated, .released, .failed, .timePassed: false
+        case .reweighted(let shares, _): !takesShares || areStale(shares)
+        case .applied, .commanded, .changed, .attached, .moved, .covered, .joined, .retired, .overridden, .detached, .settled,
+            .gated, .released, .failed, .timePassed:
+            false
         }
     }
 
@@ -28,6 +30,7 @@ extension ExperimentMachine: Machine {
                 why: "Attempt \(attempt) is \(stateText); what it found so far would be mixed with something else.",
                 fix: "Stop it first (openclaw experiment stop \(name)), or give the new one another name.")
         }
+        if case .changed(let spec) = event { return refusal(ofChangeTo: spec) }
         guard case .commanded(let command, _, _) = event else { return nil }
         return refusal(of: command)
     }
@@ -46,6 +49,10 @@ extension ExperimentMachine.Event: MachineEvent {
         case .applied: "applied"
         case .commanded(let command, _, _): "commanded_\(command.word)"
         case .attached: "attached"
+        case .changed: "changed"
+        case .joined: "variant_joined"
+        case .retired: "variant_retired"
+        case .overridden: "overridden"
         case .moved: "moved"
         case .covered: "covered"
         case .detached: "detached"

@@ -16,17 +16,19 @@ extension ExperimentMachine {
         // What was seen, and what time brings.
         case .looked(let seen): return consider(seen)
         case .reweighted(let shares, let scorer):
-            guard takesShares else { return [] }
+            guard takesShares, !areStale(shares) else { return [] }
             self.scorer = scorer
             return [Order(.move(shares: shares))]
-        case .moved(let shares, let table):
-            (self.shares, self.table) = (shares, table)
-            course.note(shares, at: now)
-            return []
+        case .moved(let shares, let table): return moved(to: shares, table)
         case .covered(let step):
             (rampStep, rampSince) = (step, now)
             return []
         case .timePassed: return advance()
+
+        // A changed file.
+        case .changed(let spec): return change(to: spec)
+        case .joined(let arm, let id): return joined(arm, as: id)
+        case .retired, .overridden: return []
 
         // The way out.
         case .detached: return left()
@@ -47,6 +49,7 @@ extension ExperimentMachine {
 
     private mutating func begin(_ found: ExperimentLayer, _ table: Int64) -> [Order] {
         (layer, self.table) = (found, table)
+        arms.note(found)
         guard state == .attaching else { return [] }  // it was stopped meanwhile; the way out is ordered already
         (state, startedAt, rampSince) = (.running, now, now)
         course.note(shares, at: now)
@@ -77,7 +80,7 @@ extension ExperimentMachine {
             if case .asking = state { state = .running }
             return []
         case (.better, .promote):
-            guard let winner = seen.winner else { return [] }
+            guard let winner = seen.winner, arms.place(of: winner) != nil else { return [] }
             return promote(winner, .better, seen.reason)
         case (.worse, .promote): return conclude(.worse, seen.reason)
         case (.equivalent, .promote): return conclude(.equivalent, seen.reason)
@@ -134,7 +137,10 @@ extension ExperimentMachine {
     }
 
     /// Shares and ramps no longer matter. What is under way comes first all the same: it has an older fence.
-    private mutating func dropWaiting() { intents.removeAll { [.move, .cover, .attach].contains($0.effect.kind) } }
+    private mutating func dropWaiting() {
+        target = nil
+        intents.removeAll { [.attach, .move, .cover, .put, .retire, .override].contains($0.effect.kind) }
+    }
 
     private mutating func left() -> [Order] {
         guard case .makingWay(let version) = state else { return end() }
@@ -150,6 +156,8 @@ extension ExperimentMachine {
     // MARK: Failure
 
     static let delayMax: Int64 = 30_000
+    /// With the pauses between them about half a minute.
+    static let joinTriesMax = 8
 
     /// What cannot begin ends; what must end is tried until it does; shares come again by themselves.
     mutating func retryOrGiveUp(_ intent: Intent, _ trouble: Trouble) -> [Order] {
@@ -160,13 +168,14 @@ extension ExperimentMachine {
             ending = ExperimentEnding(cause: .failed, text: trouble.what, winner: nil, by: nil, at: now)
             (state, endedAt) = (.ended, now)
             return []
-        case .move: return []
+        case .move(let wanted) where !mustMove(to: wanted): return []
+        case .put(let place) where trouble.mayPass != true || intent.tries >= Self.joinTriesMax: return giveUp(joining: place)
         case .release(let version):
             release = ReleaseOutcome(
                 name: version, isPromoted: false, text: "\(version) must be released by hand: \(trouble.what) \(trouble.why)")
             (state, endedAt) = (.ended, now)
             return []
-        case .cover, .detach, .settle:
+        case .move, .cover, .detach, .settle, .put, .retire, .override:
             let delay = min(250 << Int64(min(intent.tries, 7)), Self.delayMax)
             return [Order(intent.effect, tries: intent.tries + 1, delay: delay)]
         }

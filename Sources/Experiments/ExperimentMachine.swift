@@ -25,13 +25,16 @@ public struct ExperimentMachine: Sendable, Equatable {
         case ended
     }
 
-    public let plan: ExperimentPlan
+    /// With the file as it was last applied.
+    public internal(set) var plan: ExperimentPlan
     /// From 1: the same experiment can run again.
     public let attempt: Int
     public internal(set) var state = State.planned
     /// Decided and recorded, not answered yet; in the order of decisions.
     public internal(set) var intents: [Intent] = []
     public internal(set) var layer: ExperimentLayer?
+    /// Every variant it has had; `shares` and everything that is counted go by their numbers.
+    public internal(set) var arms: ExperimentArms
     /// What every gateway loop serves, in basis points, in the order of the variants.
     public internal(set) var shares: [Int]
     /// What a contextual allocation was to choose by last.
@@ -55,12 +58,15 @@ public struct ExperimentMachine: Sendable, Equatable {
     /// How shares and the difference moved, thinned out as it grows.
     public internal(set) var course = ExperimentCourse()
 
+    /// Shares that are waited with until every variant that joins is there.
+    var target: [Int]?
     var rampSince: Timestamp?
     var intentsDecided = 0
     var now = Timestamp(milliseconds: 0)
 
     public init(_ plan: ExperimentPlan, attempt: Int) {
         (self.plan, self.attempt) = (plan, attempt)
+        arms = ExperimentArms(plan.spec.variants)
         shares = plan.spec.variants.map(\.basisPoints)
     }
 
@@ -75,7 +81,7 @@ public struct ExperimentMachine: Sendable, Equatable {
     }
 
     /// New shares are asked for: the last ones are served, and nobody ends it.
-    public var takesShares: Bool { isWatched && !intents.contains { $0.effect.kind == .move } }
+    public var takesShares: Bool { isWatched && target == nil && !intents.contains { [.move, .put].contains($0.effect.kind) } }
 
     /// When time alone has consequences.
     public var due: Timestamp? {

@@ -15,7 +15,8 @@ struct ExperimentPerformer: Sendable {
         switch call.intent.effect {
         case .attach(let coverage): return try await attach(call, coverage)
         case .move(let shares):
-            let byName = Dictionary(uniqueKeysWithValues: zip(spec.variants.map(\.name), shares))
+            let named = zip(call.machine.arms.names, shares).filter { $0.1 > 0 }
+            let byName = Dictionary(named, uniquingKeysWith: { first, _ in first })
             let table = try await routes.move(
                 experiment: spec.name, on: spec.route, shares: byName, scorer: try call.machine.scorer?.decoded(as: Scorer.self),
                 owner: call.owner, fence: call.fence)
@@ -25,6 +26,18 @@ struct ExperimentPerformer: Sendable {
                 experiment: spec.name, on: spec.route, coverage: spec.targeting.ramp[step].coverage, owner: call.owner,
                 fence: call.fence)
             return .covered(step: step)
+        case .put(let arm):
+            let put = try await routes.putArm(
+                call.machine.arms.all[arm].variant.layered, to: spec.name, on: spec.route, owner: call.owner, fence: call.fence)
+            return .joined(arm: arm, variant: put.id)
+        case .retire(let arm):
+            try await routes.retireArm(
+                call.machine.arms.names[arm], of: spec.name, on: spec.route, owner: call.owner, fence: call.fence)
+            return .retired(arm: arm)
+        case .override:
+            try await routes.override(
+                experiment: spec.name, on: spec.route, units: spec.targeting.overrides, owner: call.owner, fence: call.fence)
+            return .overridden
         case .detach:
             try await routes.detach(experiment: spec.name, from: spec.route, owner: call.owner, fence: call.fence)
             return .detached

@@ -34,6 +34,7 @@ extension ExperimentService {
         }
         for variant in spec.variants { try await check(variant, of: spec, file: file) }
         var plan = ExperimentPlan(spec: spec, unit: spec.unit ?? route.unit, cursor: await outcomes.cursor())
+        try await routes.refuseAttaching(try plan.layer(coverage: spec.targeting.ramp[0].coverage), to: spec.route)
         plan.notes = notes(on: plan)
         if let metric = spec.metrics.all.first(where: { $0.covariate != nil }), plan.unit != route.unit {
             throw Fault(

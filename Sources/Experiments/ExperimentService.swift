@@ -61,19 +61,27 @@ public actor ExperimentService {
     /// Reads one `experiment:` and checks it against registry, routes and traffic. Changes nothing. See `ExperimentPlan.json`.
     /// `assuming`: what a person says of the metric (which then counts instead of what was seen) and of the traffic.
     public func plan(_ node: YAMLNode, assuming given: PlanAssumption = PlanAssumption()) async throws(Fault) -> JSONValue {
-        try await makePlan(try ExperimentSpec(node), file: node.file, newest: Self.planReach, assuming: given).json
+        let spec = try ExperimentSpec(node)
+        guard let machine = await conductors[spec.name]?.machine, !machine.isOver else {
+            return try await makePlan(spec, file: node.file, newest: Self.planReach, assuming: given).json
+        }
+        let change = try ExperimentChange(of: machine, to: spec)
+        let planned = try await makePlan(spec, file: node.file, newest: Self.applyReach, assuming: given)
+        guard case .object(var members) = planned.json else { return .null }
+        members["changes"] = .array(change.texts.map(JSONValue.string))
+        return .object(members)
     }
 
     /// Plans, records and starts it. Returns with its status as soon as that is recorded. An experiment that runs with the same
-    /// content, or ended with it, is left as it is.
+    /// content is left as it is; one that runs with another is changed, as far as it may be; one that has ended begins anew.
     public func apply(_ node: YAMLNode, by: String) async throws(Fault) -> JSONValue {
         guard !isDraining else {
             throw Fault(
                 .unavailable, what: "No experiment can begin now.", why: "The daemon is stopping.", fix: "Try again when it is up.")
         }
         let spec = try ExperimentSpec(node)
-        if let machine = await conductors[spec.name]?.machine, !machine.isOver, machine.plan.spec.isSame(as: spec) {
-            return try await status(spec.name)
+        if let conductor = conductors[spec.name], let machine = await conductor.machine, !machine.isOver {
+            return try await change(conductor, from: machine, to: spec, file: node.file, by: by)
         }
         try await refuseTooMany()
         let plan = try await makePlan(spec, file: node.file, newest: Self.applyReach)
@@ -84,8 +92,27 @@ public actor ExperimentService {
         return try await status(spec.name)
     }
 
-    /// The content of an experiment's latest attempt; nil when it was never applied.
-    public func spec(of name: String) async -> ExperimentSpec? { await conductors[name]?.machine?.plan.spec }
+    /// A running experiment's file was applied again. Returns when what changed is served, or after a while with how far it got.
+    private func change(
+        _ conductor: Conductor<ExperimentMachine>, from machine: ExperimentMachine, to spec: ExperimentSpec, file: String,
+        by: String
+    ) async throws(Fault) -> JSONValue {
+        guard !machine.plan.spec.isSame(as: spec) else { return try await status(spec.name) }
+        if let refusal = machine.refusal(ofChangeTo: spec) { throw refusal }
+        _ = try await makePlan(spec, file: file, newest: Self.applyReach)  // what joins must be there
+        try await conductor.tell(.changed(spec: spec), by: by)
+        let deadline = ContinuousClock.now + .seconds(5)
+        while await conductor.machine?.isChanging == true, await !conductor.isStopped, ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+        return try await status(spec.name)
+    }
+
+    /// Whether an experiment's latest attempt has this content, running or ended: one that could not begin says nothing.
+    public func stands(_ spec: ExperimentSpec) async -> Bool {
+        guard let machine = await conductors[spec.name]?.machine, machine.ending?.cause != .failed else { return false }
+        return machine.plan.spec.isSame(as: spec)
+    }
 
     private func refuseTooMany() async throws(Fault) {
         let running = await conductors.machines().filter { !$0.isOver }.count

@@ -103,7 +103,7 @@ extension ExperimentSpec {
     private static func allocation(_ node: YAMLNode, variants: Int) throws(Fault) -> (Allocation, [FeatureSpec]) {
         let file = try node.mapping("an allocation")
         try file.refuseUnknown(known: allocationKeys)
-        var allocation = Allocation(floor: min(500, TrafficSplit.bucketCount / (2 * variants)))
+        var allocation = Allocation(floor: Allocation.usualFloor(of: variants))
         if let node = file["strategy"] { allocation.strategy = try node.word("a strategy") }
         try refuseIdle(file, allocation.strategy)
         if let node = file["floor"] { allocation.floor = try floor(node, variants: variants) }

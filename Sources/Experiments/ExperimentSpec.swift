@@ -18,6 +18,8 @@ public import Routing
 /// ```
 public struct ExperimentSpec: Equatable, Sendable, Codable {
     public static let variantsMax = 16
+    /// That an experiment has had, retired ones included.
+    public static let armsMax = 64
     public static let overridesMax = 256
     public static let attributesMax = 32
 

@@ -70,13 +70,15 @@ struct ExperimentStatus {
     }
 
     private var variants: [JSONValue] {
-        spec.variants.enumerated().map { place, variant in
+        machine.arms.all.enumerated().map { place, arm in
+            let variant = spec.variant(named: arm.variant.name) ?? arm.variant
             let tally = seen.flatMap { $0.tallies.indices.contains(place) ? $0.tallies[place] : nil } ?? .init()
             return [
                 "name": .string(variant.name), "serves": .string(variant.servingText),
                 "version": text(variant.version), "share": .number(Double(machine.shares[place]) / 10_000),
                 "requests": .integer(tally.requests), "errors": .integer(tally.errors), "outcomes": .integer(tally.outcomes),
-                "value": variant.value ?? .null, "offline_score": variant.offlineScore.map(JSONValue.number) ?? .null,
+                "retired": .bool(arm.isRetired), "value": variant.value ?? .null,
+                "offline_score": variant.offlineScore.map(JSONValue.number) ?? .null,
             ]
         }
     }
@@ -94,7 +96,7 @@ struct ExperimentStatus {
         [
             "shares": .array(
                 machine.course.shares.map { point in
-                    ["at": moment(point.at), "shares": .array(point.shares.map { .number(Double($0) / 10_000) })]
+                    ["at": moment(point.at), "shares": .array(padded(point.shares).map { .number(Double($0) / 10_000) })]
                 }),
             "differences": .array(
                 machine.course.differences.map { point in
@@ -105,6 +107,9 @@ struct ExperimentStatus {
                 }),
         ]
     }
+
+    /// Variants that joined later had no share before.
+    private func padded(_ shares: [Int]) -> [Int] { shares + Array(repeating: 0, count: max(0, machine.arms.count - shares.count)) }
 
     private var coverage: Double { Double(spec.targeting.ramp[machine.rampStep].coverage) / 10_000 }
 

@@ -35,6 +35,10 @@ extension ExperimentService {
         guard let ending = machine.ending, let started = machine.startedAt else { return "\(machine.stateText) \(proof)" }
         let span = Double((ending.at - started).milliseconds) / 1_000
         let after = "after \(ExperimentPlan.text(span)) s"
+        if let winner = ending.winner, !machine.isOver, ["releasing", "ending"].contains(machine.stateText) {
+            let next = machine.stateText == "releasing" ? "goes through a release" : "is about to answer everybody"
+            return "\(winner) won \(after), and \(next) \(proof)"
+        }
         if let winner = ending.winner {
             return machine.release?.isPromoted == false
                 ? "\(winner) won \(after), and was not released \(proof)" : "\(winner) promoted \(after) \(proof)"
@@ -76,11 +80,17 @@ extension ExperimentService {
             func told(_ what: String, _ because: String? = nil, isShares: Bool = false) -> [Told] {
                 [Told(entry: entry.position.index, at: entry.at, what: what, because: because, isShares: isShares)]
             }
-            let names = after.plan.spec.variants.map(\.name)
+            let names = after.arms.names
             switch record.input.event {
             case .applied: return told("applied by \(entry.by)", "attempt \(after.attempt)")
             case .attached: return told("first table served", after.sharesText)
             case .moved(let shares, _): return told("shares moved", Self.text(names, shares), isShares: true)
+            case .changed(let spec):
+                let texts = before.flatMap { try? ExperimentChange(of: $0, to: spec).texts } ?? []
+                return told("changed by \(entry.by)", texts.joined(separator: "; "))
+            case .joined(let arm, _): return told("\(names[arm]) joined")
+            case .retired(let arm): return told("\(names[arm]) is off the route")
+            case .overridden: return told("testers' overrides changed")
             case .covered(let step): return told("coverage raised", "step \(step + 1) of the ramp")
             case .looked(let look):
                 guard before?.look?.outcome != look.outcome || before?.ending != after.ending else { return [] }
@@ -97,7 +107,8 @@ extension ExperimentService {
         }
 
         static func text(_ names: [String], _ shares: [Int]) -> String {
-            zip(names, shares).map { "\($0) \(ExperimentPlan.text(Double($1) / 100)) %" }.joined(separator: ", ")
+            zip(names, shares).filter { $0.1 > 0 }.map { "\($0) \(ExperimentPlan.text(Double($1) / 100)) %" }.joined(
+                separator: ", ")
         }
     }
 
@@ -129,6 +140,7 @@ extension ExperimentService {
 
 extension ExperimentMachine {
     fileprivate var sharesText: String {
-        zip(plan.spec.variants, shares).map { "\($0.name) \(ExperimentPlan.text(Double($1) / 100)) %" }.joined(separator: ", ")
+        zip(arms.names, shares).filter { $0.1 > 0 }.map { "\($0) \(ExperimentPlan.text(Double($1) / 100)) %" }.joined(
+            separator: ", ")
     }
 }

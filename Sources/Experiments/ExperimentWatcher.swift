@@ -2,6 +2,7 @@ import Conducting
 import Faults
 import JSON
 import Outcomes
+import Routing
 import Telemetry
 
 /// Looks at what the users of one experiment did, and tells its conductor what has consequences: verdicts, and the shares that
@@ -51,19 +52,24 @@ actor ExperimentWatcher {
 
     /// Folds observations as they come: a verdict, or new shares, are out within a moment of their data.
     private func keepLooking(_ watch: ExperimentWatch, _ conductor: Conductor) async {
-        guard let machine = await conductor.machine, machine.attempt == watch.attempt, let layer = machine.layer else { return }
+        guard let machine = await conductor.machine, machine.attempt == watch.attempt, let route = machine.layer?.route else {
+            return
+        }
         let plan = machine.plan
         (board, look, posted) = (nil, nil, nil)
-        var recalled = await recall(plan, layer, machine.mark)
-        guard let pasts = await pasts(plan, layer, conductor) else { return }
+        var recalled = await recall(plan, machine.arms, machine.mark)
+        guard let pasts = await pasts(plan, route, conductor) else { return }
         recalled.pasts = pasts
         board = recalled
         await remember(plan, all: true)
         var pacing = Pacing(nextLook: handlers.now(), nextShares: handlers.now())
         while !Task.isCancelled, await !conductor.isStopped, let cursor = board?.cursor {
             do {
-                let (observations, next) = try await handlers.observations(layer.route, cursor)
+                let (observations, next) = try await handlers.observations(route, cursor)
                 guard !Task.isCancelled, await !conductor.isStopped else { return }
+                if let arms = await conductor.machine?.arms, board?.follow(arms) == true {
+                    (pacing.hasNews, pacing.hasRewards) = (true, true)
+                }
                 board?.fold(observations, upTo: next, at: handlers.now())
                 await remember(plan)
                 if !observations.isEmpty { (pacing.hasNews, pacing.hasRewards) = (true, true) }
@@ -80,14 +86,14 @@ actor ExperimentWatcher {
 
     /// What units were worth before the experiment: read once, and tried again until it can be. Nil when it was stopped.
     private func pasts(
-        _ plan: ExperimentPlan, _ layer: ExperimentLayer, _ conductor: Conductor
+        _ plan: ExperimentPlan, _ route: RouteID, _ conductor: Conductor
     ) async -> [String: PastValues]? {
         var pasts: [String: PastValues] = [:]
         for name in Set(plan.spec.metrics.all.compactMap(\.covariate)).sorted() {
             while pasts[name] == nil {
                 guard !Task.isCancelled, await !conductor.isStopped else { return nil }
                 do throws(Fault) {
-                    pasts[name] = try await handlers.pasts(layer.route, name, plan.cursor)
+                    pasts[name] = try await handlers.pasts(route, name, plan.cursor)
                 } catch {
                     log.error(
                         "cannot read what was before",
@@ -105,11 +111,11 @@ actor ExperimentWatcher {
     }
 
     /// The evidence as it was written down last, or from the beginning: it is a pure fold, so both come to the same.
-    private func recall(_ plan: ExperimentPlan, _ layer: ExperimentLayer, _ mark: ExperimentLook.Mark?) async -> ExperimentBoard {
-        let fresh = ExperimentBoard(plan, layer)
+    private func recall(_ plan: ExperimentPlan, _ arms: ExperimentArms, _ mark: ExperimentLook.Mark?) async -> ExperimentBoard {
+        let fresh = ExperimentBoard(plan, arms)
         guard let mark, let bytes = await handlers.kept(name, mark.digest) else { return fresh }
         do {
-            return try ExperimentBoard(plan, layer, evidence: bytes)
+            return try ExperimentBoard(plan, arms, evidence: bytes)
         } catch {
             log.warning(
                 "evidence that was written down cannot be read; outcomes are read from the beginning",
@@ -160,7 +166,7 @@ actor ExperimentWatcher {
     private func weigh(at now: Timestamp, _ conductor: Conductor) async -> Bool {
         guard let machine = await conductor.machine, machine.isWatched, let board else { return true }
         guard machine.takesShares else { return false }
-        guard let wanted = board.allocation(at: now) else { return true }
+        guard let wanted = board.allocation(at: now, besides: machine.shares) else { return true }
         let moved = zip(wanted.shares, machine.shares).map { abs($0 - $1) }.max() ?? 0
         guard moved >= Self.shareDifferenceMin || wanted.isNews else { return true }
         self.board?.wasPublished()

@@ -30,7 +30,7 @@ extension ReleaseService {
             }
         }
         for (route, next) in waiting {
-            guard await routes.owner(of: route) == nil, await next.conductor.machine?.awaitsRoute == true else { continue }
+            guard await routes.holder(of: route) == nil, await next.conductor.machine?.awaitsRoute == true else { continue }
             try? await next.conductor.tell(.routeFree, by: "conductor")
         }
         return !waiting.isEmpty

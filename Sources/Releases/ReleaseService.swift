@@ -144,7 +144,7 @@ public actor ReleaseService {
             try await end(running, whenBusy: whenBusy)
         }
         guard let route = plan.route else { return }
-        let owner = await routes.owner(of: route)
+        let owner = await routes.holder(of: route)
         let rivals = await conductors.machines().filter { $0.plan.route == route && !$0.isOver && $0.plan.name != plan.name }
         let holder = owner.flatMap { $0 == CanaryStage.owner(plan.name) ? nil : $0 }
         guard !rivals.isEmpty || holder != nil else { return }

@@ -54,12 +54,18 @@ public actor RouteService {
         }
         try await rebind { _ in true }
         try await publishNews(always: true)
+        sticky?.removeAll(but: Set(records.flatMap { $0.route.experiments.map(\.number) }))
     }
 
     public func route(_ name: String) -> Route? { known[name]?.record.route }
     public func routes() -> [Route] { known.values.map(\.record.route).sorted { $0.name < $1.name } }
     public func table() -> RoutingTable { RoutingTable(position: position, routes: routes()) }
     public func owner(of route: String) -> String? { known[route]?.record.owner }
+    /// Who keeps a release from claiming the route: its owner, or an experiment that it carries.
+    public func holder(of route: String) -> String? {
+        guard let record = known[route]?.record else { return nil }
+        return record.owner ?? record.route.experiments.first.map { "experiment/\($0.name)" }
+    }
 
     /// The resource as last applied.
     public func spec(of route: String) -> RouteSpec? { known[route]?.record.applied }

@@ -137,4 +137,110 @@ struct ExperimentTests {
         await second.process.stop()
         for model in [control, bolder] { await model.server.stop() }
     }
+
+    private func variants(_ lines: String, of file: String, as name: String, in workshop: Workshop) -> String {
+        let kept = workshop.read(file).split(separator: "\n", omittingEmptySubsequences: false).filter {
+            !$0.contains("share:")
+        }
+        let text = kept.joined(separator: "\n").replacing("variants:", with: "variants: {\(lines)}")
+        return workshop.write(text, as: name)
+    }
+
+    @Test func `a variant joins a running experiment and another is retired, and what is counted by stays as it is`() async throws {
+        let workshop = Workshop()
+        let model = try await workshop.startModel("model", accuracy: 0.5)
+        let openclaw = try await Installation.start(in: workshop, applying: [route(workshop, model.url)])
+        let first = experiment(workshop, "changing", model.url, model.url, auto: "none")
+        #expect(try await workshop.openclaw("experiment", "apply", first).code == 0)
+        let users = Users()
+        users.begin(at: { openclaw.gateway }, outbound: workshop.outbound, workers: 2)
+
+        func variant(_ name: String, _ share: Int) -> String { "\(name): {url: \"\(model.url)\", share: \(share)%}" }
+        let three = variants(
+            "\(variant("control", 40)), \(variant("bolder", 40)), \(variant("third", 20))", of: "changing.yaml", as: "three.yaml",
+            in: workshop)
+        let planned = try await workshop.openclaw("experiment", "plan", three)
+        #expect(planned.code == 0 && planned.output.contains("adds third"), "\(planned.output)")
+        #expect(try await workshop.openclaw("experiment", "apply", three).code == 0)
+        try await workshop.until("the third is seen") { users.seen.byVariant["third"] ?? 0 > 20 ? true : nil }
+        let joined = try await status(workshop, "changing")
+        #expect(share("third", joined) == 0.2 && joined["attempt"] == 1, "\(joined.prettyText)")
+
+        let two = variants(
+            "\(variant("control", 50)), \(variant("third", 50))", of: "changing.yaml", as: "two.yaml", in: workshop)
+        let applied = try await workshop.openclaw("apply", "-f", two)
+        #expect(applied.code == 0 && applied.output.contains("changed"), "\(applied.output)")
+        #expect(try await workshop.openclaw("apply", "-f", two).output.contains("unchanged"))
+        let retired = try await status(workshop, "changing")
+        #expect(share("bolder", retired) == 0 && share("third", retired) == 0.5, "\(retired.prettyText)")
+        #expect(retired["variants"]?[1]?["retired"] == true)
+        let before = users.seen.byVariant["bolder"] ?? 0
+        try await workshop.until("the others are seen") { users.seen.byVariant["third"] ?? 0 > 60 ? true : nil }
+        #expect(users.seen.byVariant["bolder"] ?? 0 <= before + 4, "requests that were under way")
+        await users.end()
+        #expect(users.seen.failed == [])
+
+        let text = workshop.read("two.yaml").replacing("minimum_effect: 0.05", with: "minimum_effect: 0.06")
+        let refused = try await workshop.openclaw("experiment", "apply", workshop.write(text, as: "other.yaml"))
+        #expect(refused.code == 1 && refused.output.contains("cannot change metrics"), "\(refused.output)")
+        let told = try await workshop.openclaw("experiment", "explain", "changing")
+        #expect(told.output.contains("adds third") && told.output.contains("retires bolder"), "\(told.output)")
+        let rival = experiment(workshop, "rival", model.url, model.url)
+        let overlapping = try await workshop.openclaw("experiment", "plan", rival)
+        #expect(overlapping.code == 1 && overlapping.output.contains("cannot share route"), "\(overlapping.output)")
+        await openclaw.process.stop()
+        await model.server.stop()
+    }
+
+    /// The experiment asks for a release, which is promoted or refused by its own gates; the experiment ends accordingly.
+    @Test(arguments: [true, false])
+    func `a winner that has passed no gates goes through a release`(isGood: Bool) async throws {
+        let workshop = Workshop()
+        let old = try await workshop.startModel("old", accuracy: 0.5)
+        let new = try await workshop.startModel("new", accuracy: 0.5, errors: isGood ? 0 : 1)
+        let model = workshop.write(
+            """
+            model:
+              name: fraud-model
+              route: fraud
+              versions: { v11: { url: "\(old.url)" }, v12: { url: "\(new.url)" } }
+            """, as: "model.yaml")
+        let openclaw = try await Installation.start(in: workshop, applying: [route(workshop, old.url), model])
+        let file = workshop.write(
+            """
+            experiment:
+              name: newer
+              route: fraud
+              variants: { control: { version: fraud-model@v11 }, newer: { version: fraud-model@v12 } }
+              metrics: { primary: { name: correct, type: binary, minimum_effect: 0.05, window: 1h } }
+              decision:
+                auto: none
+                max_duration: 1h
+                release:
+                  stages:
+                    - canary_deploy: { steps: [50%], hold: 100ms, min_samples: 5 }
+                    - monitor_metrics: { for: 100ms }
+                    - promote_or_rollback: { bake: 0s }
+                  gates: { max_error_rate: 50 }
+            """, as: "newer.yaml")
+        #expect(try await workshop.openclaw("experiment", "apply", file).code == 0)
+        let promoted = try await workshop.openclaw("experiment", "promote", "newer", "newer", "--json")
+        #expect(promoted.code == 0, "\(promoted.output)")
+        let users = Users()
+        users.begin(at: { openclaw.gateway }, outbound: workshop.outbound)
+        let end = try await workshop.until("its release is decided") {
+            let status = try await self.status(workshop, "newer")
+            return status["release"]?["promoted"]?.boolValue == nil ? nil : status
+        }
+        await users.end()
+        #expect(end["state"] == .string(isGood ? "promoted" : "stopped") && end["winner"] == "newer", "\(end.prettyText)")
+        #expect(end["release"]?["promoted"] == .bool(isGood) && end["release"]?["name"] == "fraud-model-v12")
+        let release = try JSONValue(parsing: try await workshop.openclaw("release", "status", "fraud-model-v12", "--json").output)
+        #expect(release["state"] == .string(isGood ? "promoted" : "rolled_back"), "\(release.prettyText)")
+        let shown = try JSONValue(parsing: try await workshop.openclaw("route", "show", "fraud", "--json").output)
+        let answers = shown["variants"]?.arrayValue?.first { $0["share"]?.numberValue == 1 }?["name"]
+        #expect(answers == (isGood ? "v12" : "v11"), "\(shown.prettyText)")
+        await openclaw.process.stop()
+        for model in [old, new] { await model.server.stop() }
+    }
 }

@@ -38,6 +38,9 @@ struct MachineBench {
             case .attach: .attached(layer: .init(route: RouteID(1), arms: [VariantID(1), VariantID(2)]), table: 5)
             case .move(let shares): .moved(shares: shares, table: 6)
             case .cover(let step): .covered(step: step)
+            case .put(let arm): .joined(arm: arm, variant: VariantID(UInt8(arm + 1)))
+            case .retire(let arm): .retired(arm: arm)
+            case .override: .overridden
             case .detach: .detached
             case .settle: .settled(base: "v4")
             case .release(let version): .released(outcome: .init(name: version, isPromoted: true, text: "promoted"))

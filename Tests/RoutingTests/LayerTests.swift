@@ -1,3 +1,4 @@
+import Glibc
 import JSON
 import Statistics
 import TestFolders
@@ -112,6 +113,17 @@ struct LayerTests {
             let decision = uneven.decide(unit: unit)
             #expect(decision.propensity == [1_000, 2_500, 6_500][Int(decision.variant.number) - 10])
         }
+    }
+
+    @Test func `what a life left behind of an experiment that is off is removed at the next start, and nothing else`() throws {
+        let folder = Folder()
+        let path = folder.path + "/units"
+        let sticky = StickyFolder(path: path)
+        for number in [3, 7, 11] as [UInt16] { _ = try sticky.table(of: number) }
+        #expect(unsafe access(path + "/7.units", F_OK) == 0)
+        StickyFolder(path: path).removeAll(but: [3])
+        #expect(unsafe access(path + "/3.units", F_OK) == 0)
+        #expect(unsafe access(path + "/7.units", F_OK) != 0 && access(path + "/11.units", F_OK) != 0)
     }
 
     @Test func `a kept unit keeps its variant and its chance while shares move, restarts and all`() throws {

@@ -19,25 +19,91 @@ struct ExperimentLives {
     let folder: TemporaryFolder
     let reaper: SimulatedLives.Reaper
 
-    static func fresh(seed: UInt64, strategy: String, rates: [Double], killAt: Int?) throws -> ExperimentLives {
-        let text = """
+    /// What is tried, and what is asked for on the way.
+    struct Story: Sendable, CustomStringConvertible {
+        var description: String
+        /// The chance of a good answer by variant, in the order they appear.
+        var rates: [Double]
+        /// `experiment.yaml` at first, and as it is applied again so much later.
+        var files: [(after: Duration, text: String)]
+        /// What answers everybody at the end.
+        var winner: String
+
+        static func file(_ variants: String, allocation: String, targeting: String = "{}") -> String {
+            """
             experiment:
               name: friendlier
               route: support
-              variants:
-                control:    { url: "http://127.0.0.1:1/", share: 50% }
-                friendlier: { url: "http://127.0.0.1:2/", share: 50% }
-              allocation: \(strategy)
+              variants: { \(variants) }
+              allocation: \(allocation)
+              targeting: \(targeting)
               metrics:
                 primary: { name: resolved, type: binary, minimum_effect: 0.02, window: 1h }
               decision: { alpha: 0.05, auto: promote, min_duration: 1s, max_duration: 1h }
             """
-        let node = try YAMLNode.documents(in: text, file: "experiment.yaml")[0].mapping("a resource").required("experiment")
+        }
+
+        private static let thompson = "{ strategy: thompson, floor: 5%, warm_up: 20, reweight_every: 500ms }"
+        private static let control = "control: { url: \"http://127.0.0.1:1/\", share: 50% }"
+        private static let friendlier = "friendlier: { url: \"http://127.0.0.1:2/\", share: 50% }"
+        private static let two = "\(control), \(friendlier)"
+
+        static let fixed = Story(
+            description: "fixed shares", rates: [0.1, 0.9], files: [(.zero, file(two, allocation: "{ strategy: fixed }"))],
+            winner: "friendlier")
+        static let hopeless = Story(
+            description: "nothing better", rates: [0.9, 0.1], files: [(.zero, file(two, allocation: "{ strategy: fixed }"))],
+            winner: "old")
+        static let bandit = Story(
+            description: "a bandit", rates: [0.2, 0.8], files: [(.zero, file(two, allocation: thompson))], winner: "friendlier")
+        /// A third variant joins and has testers, then the second is retired; units are taken in step by step.
+        static let changing = Story(
+            description: "a bandit whose variants change", rates: [0.3, 0.3, 0.9],
+            files: [
+                (
+                    .zero,
+                    file(two, allocation: thompson, targeting: "{ ramp: [{ coverage: 50%, hold: 300ms }, { coverage: 100% }] }")
+                ),
+                (
+                    .milliseconds(700),
+                    file(
+                        "control: { url: \"http://127.0.0.1:1/\", share: 40% }, friendlier: { url: \"http://127.0.0.1:2/\", share: 40% }, warmer: { url: \"http://127.0.0.1:3/\", share: 20% }",
+                        allocation: thompson,
+                        targeting: "{ ramp: [{ coverage: 50%, hold: 300ms }, { coverage: 100% }], overrides: { qa: warmer } }")
+                ),
+                (
+                    .milliseconds(900),
+                    file(
+                        "control: { url: \"http://127.0.0.1:1/\", share: 50% }, warmer: { url: \"http://127.0.0.1:3/\", share: 50% }",
+                        allocation: thompson,
+                        targeting: "{ ramp: [{ coverage: 50%, hold: 300ms }, { coverage: 100% }], overrides: { qa: warmer } }")
+                ),
+            ], winner: "warmer")
+        /// The winner is a model's version that has passed no gates.
+        static let released = Story(
+            description: "a winner that is released", rates: [0.1, 0.9],
+            files: [
+                (
+                    .zero,
+                    file(
+                        "\(control), friendlier: { version: fraud-model@v2, share: 50% }", allocation: "{ strategy: fixed }")
+                )
+            ], winner: "fraud-model@v2")
+    }
+
+    /// The same experiment's specs in the order they are applied.
+    let specs: [(after: Duration, spec: ExperimentSpec)]
+
+    static func fresh(seed: UInt64, _ story: Story, killAt: Int?) throws -> ExperimentLives {
+        let specs = try story.files.map { file in
+            let node = try YAMLNode.documents(in: file.text, file: "experiment.yaml")[0].mapping("a resource")
+            return (file.after, try ExperimentSpec(try node.required("experiment")))
+        }
         let plan = ExperimentPlan(
-            spec: try ExperimentSpec(node), unit: .header("X-User"), cursor: .init(exposureSequence: 0, feedbackSequence: 0))
+            spec: specs[0].1, unit: .header("X-User"), cursor: .init(exposureSequence: 0, feedbackSequence: 0))
         return ExperimentLives(
-            world: ExperimentWorld(seed: seed, rates: rates), plan: plan, folder: TemporaryFolder(),
-            reaper: SimulatedLives.Reaper(killAt: killAt))
+            world: ExperimentWorld(seed: seed, rates: story.rates), plan: plan, folder: TemporaryFolder(),
+            reaper: SimulatedLives.Reaper(killAt: killAt), specs: specs)
     }
 
     struct End {
@@ -89,9 +155,22 @@ struct ExperimentLives {
                 continue
             }
             if machine.isOver, machine.intents.isEmpty { return machine }
+            if let next = next(after: machine) {
+                do throws(Fault) { try await conductor.tell(.changed(spec: next), by: "ann") } catch { return nil }
+                continue
+            }
             world.tick()
         }
         throw Fault(what: "the experiment does not end", why: "\(String(describing: await conductor.machine?.state))", fix: "")
+    }
+
+    /// The file that a person applies now.
+    private func next(after machine: ExperimentMachine) -> ExperimentSpec? {
+        let applied = specs.firstIndex { $0.spec.isSame(as: machine.plan.spec) } ?? 0
+        guard applied + 1 < specs.count, let startedAt = machine.startedAt else { return nil }
+        let (after, spec) = specs[applied + 1]
+        guard world.state.withLock({ $0.now }) >= startedAt + after else { return nil }
+        return machine.refusal(of: .changed(spec: spec), beginning: nil) == nil ? spec : nil
     }
 
     /// Waits until nothing is under way. False when this life is over.

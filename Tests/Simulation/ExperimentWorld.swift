@@ -25,6 +25,8 @@ final class ExperimentWorld: Sendable {
         var fence = Position.none
         var split: TrafficSplit?
         var base = "old"
+        /// The variants that the route has.
+        var present: Set<VariantID> = []
         var table: Int64 = 1
         /// How often each kind of act changed something.
         var changes: [String: Int] = [:]
@@ -43,7 +45,8 @@ final class ExperimentWorld: Sendable {
     let state: Mutex<State>
     /// The chance of a good answer by variant.
     let rates: [Double]
-    static let arms = [VariantID(1), VariantID(2)]
+    /// Variants are numbered from 1, in the order they appeared.
+    static func id(_ arm: Int) -> VariantID { VariantID(UInt8(arm + 1)) }
     static let users: UInt64 = 20_000
     static let floor = 500
 
@@ -92,7 +95,7 @@ final class ExperimentWorld: Sendable {
             kind: .success, status: 200, propensity: share, unit: unit.hash, tablePosition: state.table, at: state.now,
             latencyMicroseconds: UInt32(1_000 + state.random.next() % 1_000), bytesIn: 1, bytesOut: 1)
         state.observations.append(.answered(exposure))
-        let isGood = state.random.unit() < rates[variant == Self.arms[0] ? 0 : 1]
+        let isGood = state.random.unit() < rates[Int(variant.number) - 1]
         var score = Score(
             request: exposure.request, route: exposure.route, variant: variant, unit: unit.hash, propensity: share,
             metric: "resolved", value: isGood ? 1 : 0, exposedAt: state.now,
@@ -158,15 +161,30 @@ final class ExperimentWorld: Sendable {
         switch call.intent.effect {
         case .attach:
             if state.split == nil, !isOlder {
-                let shares = zip(Self.arms, call.machine.plan.spec.variants).map { ($0, $1.basisPoints) }
+                let shares = call.machine.plan.spec.variants.enumerated().map { (Self.id($0), $1.basisPoints) }
+                state.present = Set(shares.map(\.0))
                 state.split = TrafficSplit(route: call.experiment, shares: Dictionary(uniqueKeysWithValues: shares))
                 changed(.attach, &state)
             }
-            return .attached(layer: ExperimentLayer(route: RouteID(1), arms: Self.arms), table: state.table)
+            return .attached(
+                layer: ExperimentLayer(route: RouteID(1), arms: call.machine.plan.spec.variants.indices.map(Self.id)),
+                table: state.table)
         case .move(let shares):
             if let before = state.split, !isOlder { move(before, to: shares, call, &state) }
             return .moved(shares: shares, table: state.table)
-        case .cover(let step): return .covered(step: step)
+        case .cover(let step):
+            if !isOlder { changed(.cover, &state) }
+            return .covered(step: step)
+        case .put(let arm):
+            if state.split != nil, !isOlder, state.present.insert(Self.id(arm)).inserted { changed(.put, &state) }
+            return .joined(arm: arm, variant: Self.id(arm))
+        case .retire(let arm):
+            if let share = state.split?.shares[Self.id(arm)] { state.faults.append("arm \(arm) leaves with a share of \(share)") }
+            if state.split != nil, !isOlder, state.present.remove(Self.id(arm)) != nil { changed(.retire, &state) }
+            return .retired(arm: arm)
+        case .override:
+            if !isOlder { changed(.override, &state) }
+            return .overridden
         case .detach:
             if state.split != nil, !isOlder {
                 state.split = nil
@@ -174,12 +192,16 @@ final class ExperimentWorld: Sendable {
             }
             return .detached
         case .settle(let variant):
+            if let model = call.machine.plan.spec.variant(named: variant)?.version { return .gated(version: model) }
             if state.split != nil, !isOlder {
                 (state.split, state.base) = (nil, variant)
                 changed(.settle, &state)
             }
             return .settled(base: variant)
-        case .release(let version): return .released(outcome: .init(name: version, isPromoted: true, text: "promoted"))
+        case .release(let version):
+            if state.split != nil { state.faults.append("the release has no route of its own") }
+            state.base = version
+            return .released(outcome: .init(name: version, isPromoted: true, text: "promoted"))
         }
     }
 
@@ -191,11 +213,19 @@ final class ExperimentWorld: Sendable {
     /// Shares are lawful, and a move takes no more buckets with it than shares moved.
     private func move(_ before: TrafficSplit, to shares: [Int], _ call: ExperimentCall, _ state: inout State) {
         if shares.reduce(0, +) != 10_000 { state.faults.append("shares sum to \(shares.reduce(0, +))") }
-        if let least = shares.min(), least < Self.floor { state.faults.append("a share of \(least) is below the floor") }
+        let (arms, floor) = (call.machine.arms, call.machine.plan.spec.allocation.strategy.isAdaptive ? Self.floor : 1)
+        if shares.indices.contains(where: { !arms.all[$0].isRetired && shares[$0] > 0 && !state.present.contains(Self.id($0)) }) {
+            state.faults.append("a share for a variant that is not there")
+        }
+        if let least = shares.indices.filter({ arms.live.contains($0) && shares.count == arms.count }).map({ shares[$0] }).min(),
+            least < floor
+        {
+            state.faults.append("a share of \(least) is below the floor")
+        }
         var after = before
-        after.move(to: Dictionary(uniqueKeysWithValues: zip(Self.arms, shares)))
+        after.move(to: Dictionary(uniqueKeysWithValues: shares.enumerated().map { (Self.id($0), $1) }))
         let moved = zip(before.owners, after.owners).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
-        let wanted = zip(Self.arms, shares).reduce(0) { $0 + abs($1.1 - (before.shares[$1.0] ?? 0)) } / 2
+        let wanted = shares.enumerated().reduce(0) { $0 + abs($1.1 - (before.shares[Self.id($1.0)] ?? 0)) } / 2
         if moved != wanted { state.faults.append("\(moved) buckets moved where \(wanted) suffice") }
         guard before != after else { return }
         state.split = after

@@ -5,7 +5,8 @@ import Telemetry
 /// `openclaw experiment apply FILE [--watch]`
 enum ExperimentApply {
     static let command = Command(
-        "experiment apply", summary: "Start an experiment; returns when its first users can see it, --watch stays",
+        "experiment apply",
+        summary: "Start an experiment, or change one that runs; returns when its first users can see it, --watch stays",
         parameters: [.operand("FILE", "An `experiment:` file"), .flag("watch", "Stay until it is decided")]
     ) { invocation in
         let body = try ApplyBody.make(of: [invocation.operand("FILE")])

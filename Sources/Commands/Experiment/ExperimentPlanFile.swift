@@ -64,6 +64,12 @@ enum ExperimentPlanFile {
                 metric["reads"]?.stringValue ?? "",
             ])
         }
+        if let changes = plan["changes"]?.arrayValue {
+            let texts = changes.compactMap(\.stringValue)
+            guard !texts.isEmpty else { return "\(subject) runs already with this content" }
+            return (["would change \(subject), which runs"] + texts.map { "  \($0)" } + ["next: openclaw experiment apply \(file)"])
+                .joined(separator: "\n")
+        }
         var lines = [
             "would try \(subject), \(plan["strategy"]?.stringValue ?? "") shares, units by \(plan["unit"]?.stringValue ?? "")\(part)",
             variants.text(style), metrics.text(style),

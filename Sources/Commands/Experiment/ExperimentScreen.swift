@@ -24,7 +24,9 @@ enum ExperimentScreen {
     static func line(_ status: JSONValue) -> String {
         var parts = [name(status), status["state"]?.stringValue ?? ""]
         parts += (status["variants"]?.arrayValue ?? []).map { variant in
-            "\(variant["name"]?.stringValue ?? "") \(variant["share"]?.numberValue.map(Figures.share) ?? "")"
+            variant["retired"] == true
+                ? "\(variant["name"]?.stringValue ?? "") retired"
+                : "\(variant["name"]?.stringValue ?? "") \(variant["share"]?.numberValue.map(Figures.share) ?? "")"
         }
         if let outcome = status["verdict"]?["outcome"]?.stringValue { parts.append(outcome) }
         return parts.joined(separator: "  ")
@@ -94,10 +96,10 @@ enum ExperimentScreen {
         let part = coverage < 1 ? ", of \(Figures.share(coverage)) of the units" : ""
         var table = Table([], indent: 0)
         for (place, variant) in (status["variants"]?.arrayValue ?? []).enumerated() {
-            let share = variant["share"]?.numberValue ?? 0
+            let (share, isRetired) = (variant["share"]?.numberValue ?? 0, variant["retired"] == true)
             let history = points.compactMap { $0["shares"]?[place]?.numberValue }
             table.add([
-                place == 0 ? "  share  " : "", variant["name"]?.stringValue ?? "", Figures.share(share),
+                place == 0 ? "  share  " : "", variant["name"]?.stringValue ?? "", isRetired ? "retired" : Figures.share(share),
                 ExperimentFigures.bar(share, width: 20), history.count > 1 ? ExperimentFigures.sparkline(history, width: 24) : "",
                 place == 0 ? style.faint("\(strategy) shares\(moved ?? "")\(part)") : "",
             ])

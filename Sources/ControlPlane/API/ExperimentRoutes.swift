@@ -65,7 +65,7 @@ enum ExperimentRoutes {
     private static let conducting: [Endpoint] = [
         Endpoint(
             .post, "/api/v1/experiments", .scope(.operate),
-            "Starts the experiments that a file declares; answers when they are served",
+            "Starts the experiments that a file declares, or changes those that run, as far as they may change; answers when it is served",
             takes: ApplyRoutes.body, gives: .object(["experiments": .array(of: status)])
         ) { call throws(Fault) in
             let experiments = try call.services.experiments

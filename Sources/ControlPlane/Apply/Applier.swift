@@ -64,11 +64,13 @@ struct Applier: Sendable {
     /// As with releases: the content of the latest attempt, running or ended, starts no other one.
     private func experiment(_ node: YAMLNode) async throws(Fault) -> Applied {
         let spec = try ExperimentSpec(node)
-        if let latest = await services.experiments.spec(of: spec.name), latest.isSame(as: spec) {
+        if await services.experiments.stands(spec) {
             return Applied(kind: "experiment", name: spec.name, outcome: "unchanged")
         }
+        let before = try? await services.experiments.status(spec.name)
+        let isRunning = before.map(ExperimentRoutes.isRunning) ?? false
         _ = try await services.experiments.apply(node, by: by)
-        return Applied(kind: "experiment", name: spec.name, outcome: "started")
+        return Applied(kind: "experiment", name: spec.name, outcome: isRunning ? "changed" : "started")
     }
 
     /// A file that says what the latest attempt was started with starts no other one: what was decided since stands.

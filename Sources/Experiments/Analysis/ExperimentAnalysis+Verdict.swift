@@ -26,18 +26,31 @@ extension ExperimentAnalysis {
     }
 
     private var primaryAlpha: Double {
-        decision.alpha * (metrics.guardrails.isEmpty ? 1 : 0.8) / Double(max(1, rivals.count))
+        decision.alpha * (metrics.guardrails.isEmpty ? 1 : 0.8) / Double(rivalsEver)
     }
 
     private var guardrailAlpha: Double {
-        decision.alpha * 0.2 / Double(max(1, metrics.guardrails.count)) / Double(max(1, rivals.count))
+        decision.alpha * 0.2 / Double(max(1, metrics.guardrails.count)) / Double(rivalsEver)
+    }
+
+    /// Those that were retired had their part of alpha, and do not give it back.
+    private var rivalsEver: Int { max(1, arms.count - 1) }
+
+    /// The most that the chance of any false winner comes to when variants join: each one's part was spent before or after, so
+    /// that those of n variants and of one more are at most all of alpha and an (n + 1)th.
+    private var alphaWithJoined: Double {
+        let last = rivalsEver
+        return decision.alpha * ((last - (joined ?? 0) + 1)...last).reduce(1.0) { $0 + 1 / Double($1) }
     }
 
     private var division: String {
         let shares = metrics.guardrails.isEmpty ? "all of alpha" : "four fifths of alpha"
         let guards = metrics.guardrails.isEmpty ? "" : "; one fifth over \(metrics.guardrails.count) guardrails and the variants"
         let secondary = metrics.secondary.isEmpty ? "" : "; secondary metrics by e-BH"
-        return "primary metric: \(shares), divided over \(rivals.count) variants\(guards)\(secondary)"
+        let later = joined.map { joined in
+            "; \(joined) of them joined later: over the whole experiment at most \(Self.figure(alphaWithJoined)) in place of \(Self.figure(decision.alpha))"
+        }
+        return "primary metric: \(shares), divided over \(rivalsEver) variants\(later ?? "")\(guards)\(secondary)"
     }
 
     private func readings() -> [MetricReading] {

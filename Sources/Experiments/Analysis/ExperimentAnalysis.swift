@@ -9,6 +9,8 @@ public struct ExperimentAnalysis: Equatable, Sendable, Codable {
     public private(set) var arms: [String]
     /// Retired variants are compared no more.
     public private(set) var retired: Set<Int> = []
+    /// How many of the variants joined while it ran; nil while none did.
+    private(set) var joined: Int?
     let isAdaptive: Bool
     /// In the order of `metrics.all`.
     private(set) var evidence: [MetricEvidence]
@@ -33,14 +35,32 @@ public struct ExperimentAnalysis: Equatable, Sendable, Codable {
     /// exposure may be told; a unit counts once for each variant it saw.
     public mutating func expose(unit: UInt64, arm: Int, propensity: Int, covariates: [String: Double] = [:]) {
         guard arms.indices.contains(arm), (1...10_000).contains(propensity) else { return }
-        propensities[arm] = propensity
+        propensities[arm] = retired.contains(arm) ? 0 : propensity
+        if arm == control { exposeBesideLater(unit, propensity, covariates) }
         guard let weight = register.insert(unit, arm: arm) else { return }
         if register.insert(unit) != nil { shareWatch.add(arm: arm, shares: shares(of: arm, propensity)) }
         for place in evidence.indices {
             let covariate = evidence[place].metric.covariate.flatMap { covariates[$0] }
-            evidence[place].expose(unit: unit, arm: arm, propensity: propensity, weight: weight, covariate: covariate)
+            evidence[place].expose(
+                unit: unit, arm: arm, propensity: propensity, weight: weight, covariate: covariate, begun: begun)
         }
     }
+
+    private var begun: Int { arms.count - (joined ?? 0) }
+
+    /// Beside a variant that joined later, control's units count from their first exposure since then.
+    private mutating func exposeBesideLater(_ unit: UInt64, _ propensity: Int, _ covariates: [String: Double]) {
+        for arm in begun..<arms.count {
+            guard let weight = register.insert(unit, arm: Self.besideBase + arm) else { continue }
+            for place in evidence.indices {
+                let covariate = evidence[place].metric.covariate.flatMap { covariates[$0] }
+                evidence[place].exposeControl(unit: unit, beside: arm..<(arm + 1), propensity, weight: weight, covariate: covariate)
+            }
+        }
+    }
+
+    /// Numbers that no variant has.
+    private static let besideBase = 1 << 16
 
     /// All variants' shares when one of them had this one: the others' last known ones, filled up to the whole.
     private func shares(of arm: Int, _ propensity: Int) -> [Double] {
@@ -53,27 +73,31 @@ public struct ExperimentAnalysis: Equatable, Sendable, Codable {
     }
 
     /// A value of the metric of this name came in for an exposure. A `ratio` may be told in two events: a value with denominator 0,
-    /// and a denominator with value 0. Unknown names are not of this experiment.
+    /// and a denominator with value 0. Unknown names are not of this experiment. `armsThen`: how many variants there were when
+    /// the unit was exposed (nil: as many as now); beside one that joined later, what came of it says nothing.
     public mutating func observe(
-        metric: String, unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil
+        metric: String, unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil, armsThen: Int? = nil
     ) {
         for place in evidence.indices where evidence[place].metric.name == metric {
-            evidence[place].observe(unit: unit, arm: arm, propensity: propensity, value: value, denominator: denominator)
+            evidence[place].observe(
+                unit: unit, arm: arm, propensity: propensity, value: value, denominator: denominator, armsThen: armsThen)
         }
     }
 
     /// A value that was observed is taken back: the same arguments.
     public mutating func retract(
-        metric: String, unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil
+        metric: String, unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil, armsThen: Int? = nil
     ) {
         for place in evidence.indices where evidence[place].metric.name == metric {
-            evidence[place].retract(unit: unit, arm: arm, propensity: propensity, value: value, denominator: denominator)
+            evidence[place].retract(
+                unit: unit, arm: arm, propensity: propensity, value: value, denominator: denominator, armsThen: armsThen)
         }
     }
 
     /// A variant that joins a running experiment: it is compared with what control does from now on.
     public mutating func addArm(_ name: String) {
         arms.append(name)
+        joined = (joined ?? 0) + 1
         for place in evidence.indices { evidence[place].addArm() }
         shareWatch.addArm()
         propensities.append(0)

@@ -43,33 +43,61 @@ public struct MetricEvidence: Equatable, Sendable, Codable {
     }
 
     /// A unit was exposed to `arm` for the first time, with the probability it had of it then (1...10 000 basis points).
-    /// `weight`: for how many units it stands. `covariate`: from before the experiment, nil where unknown.
-    public mutating func expose(unit: UInt64, arm: Int, propensity: Int, weight: Double = 1, covariate: Double? = nil) {
+    /// `weight`: for how many units it stands. `covariate`: from before the experiment, nil where unknown. `begun`: control's
+    /// units count so beside the first variants; beside those that joined later they are told by `exposeControl`.
+    public mutating func expose(
+        unit: UInt64, arm: Int, propensity: Int, weight: Double = 1, covariate: Double? = nil,
+        begun: Int? = nil
+    ) {
         guard isLawful(arm, propensity) else { return }
         propensities[arm] = propensity
         tallies[arm].units += weight
-        if metric.kind == .count { add(unit: unit, arm: arm, propensity, size: weight, value: 0, sign: 1) }
+        let beside = arm == control ? 0..<(begun ?? arms) : 0..<arms
+        count(unit, arm, pairsOf(arm).filter(beside.contains), propensity, weight, covariate)
+    }
+
+    /// One of control's units was exposed for the first time since these variants joined.
+    mutating func exposeControl(
+        unit: UInt64, beside: Range<Int>, _ propensity: Int, weight: Double, covariate: Double?
+    ) {
+        guard isLawful(control, propensity) else { return }
+        propensities[control] = propensity
+        count(unit, control, Array(beside), propensity, weight, covariate)
+    }
+
+    private mutating func count(
+        _ unit: UInt64, _ arm: Int, _ beside: [Int], _ propensity: Int, _ weight: Double, _ covariate: Double?
+    ) {
+        if metric.kind == .count {
+            for pair in beside {
+                pairs[pair].add(entry(unit, arm, pair: pair, propensity, size: weight, value: 0), to: metric, sign: 1)
+            }
+        }
         guard let covariate, covariate.isFinite else { return }
         let reference = covariateReference ?? covariate
         covariateReference = reference
-        for pair in pairsOf(arm) {
+        for pair in beside {
             pairs[pair].add(
                 covariate: covariate - reference, of: entry(unit, arm, pair: pair, propensity, size: 1, value: 0))
         }
     }
 
     /// A value that was joined to an exposure of this unit and arm; `denominator` for a ratio.
-    public mutating func observe(unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil) {
-        take(unit: unit, arm: arm, propensity, value, denominator, sign: 1)
+    public mutating func observe(
+        unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil, armsThen: Int? = nil
+    ) {
+        take(unit: unit, arm: arm, propensity, value, denominator, armsThen ?? arms, sign: 1)
     }
 
     /// A value that was observed before is taken back: the same arguments.
-    public mutating func retract(unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil) {
-        take(unit: unit, arm: arm, propensity, value, denominator, sign: -1)
+    public mutating func retract(
+        unit: UInt64, arm: Int, propensity: Int, value: Double, denominator: Double? = nil, armsThen: Int? = nil
+    ) {
+        take(unit: unit, arm: arm, propensity, value, denominator, armsThen ?? arms, sign: -1)
     }
 
     private mutating func take(
-        unit: UInt64, arm: Int, _ propensity: Int, _ value: Double, _ denominator: Double?, sign: Double
+        unit: UInt64, arm: Int, _ propensity: Int, _ value: Double, _ denominator: Double?, _ armsThen: Int, sign: Double
     ) {
         guard isLawful(arm, propensity), value.isFinite, (denominator ?? 1).isFinite else { return }
         let value = metric.kind == .binary ? (value > 0.5 ? 1 : 0) : value
@@ -82,11 +110,7 @@ public struct MetricEvidence: Equatable, Sendable, Codable {
         tallies[arm].observations += sign
         tallies[arm].sum += sign * value
         tallies[arm].size += sign * size
-        add(unit: unit, arm: arm, propensity, size: size, value: value, sign: sign)
-    }
-
-    private mutating func add(unit: UInt64, arm: Int, _ propensity: Int, size: Double, value: Double, sign: Double) {
-        for pair in pairsOf(arm) {
+        for pair in pairsOf(arm) where arm != control || pair < armsThen {
             pairs[pair].add(entry(unit, arm, pair: pair, propensity, size: size, value: value), to: metric, sign: sign)
         }
     }

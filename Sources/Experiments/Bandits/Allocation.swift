@@ -21,6 +21,9 @@ public struct Allocation: Equatable, Sendable, Codable {
         case user
     }
 
+    /// Where a file says nothing of it: 5 %, or half of an equal share where there are many variants.
+    static func usualFloor(of variants: Int) -> Int { min(500, 5_000 / variants) }
+
     public var strategy: Strategy
     /// The least share of each variant, in basis points: every one keeps being observed.
     public var floor: Int

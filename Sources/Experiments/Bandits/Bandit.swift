@@ -13,6 +13,8 @@ public struct Bandit: Equatable, Sendable, Codable {
     let seed: UInt64
     /// The shares of the file, in basis points, which arms keep while they warm up; nil for equal ones.
     let initial: [Int]?
+    /// The shares, in basis points, that arms which joined later begin with; nil while there are none.
+    private(set) var joining: [Int]?
     var arms: [ArmEvidence]
     /// For contextual strategies: what is known of each arm by context.
     var contexts: [LinearEvidence]
@@ -47,9 +49,10 @@ public struct Bandit: Equatable, Sendable, Codable {
         add(arm: arm, value: value, features: features, at: at, sign: -1)
     }
 
-    /// A new arm, numbered after the last one.
-    public mutating func addArm() {
+    /// A new arm, numbered after the last one. `share`: what it has while it warms up, in basis points; nil for an equal one.
+    public mutating func addArm(share: Int? = nil) {
         precondition(arms.count < Bandit.armsMax, "a bandit has 1 to 64 arms")
+        joining = (joining ?? []) + [min(max(0, share ?? DrawLattice.usualCount / (arms.count + 1)), DrawLattice.usualCount)]
         arms.append(ArmEvidence())
         if let first = contexts.first { contexts.append(LinearEvidence(dimensions: first.dimensions)) }
     }

@@ -20,13 +20,16 @@ extension Bandit {
             let left = 1 - cold.reduce(0) { $0 + wanted[$1] }
             for (arm, part) in zip(warm, parts(of: warm, at: now)) { wanted[arm] = left * part }
         }
-        return basisPoints(wanted, live: live)
+        return LawfulShares.basisPoints(wanted, live: live, floor: allocation.floor)
     }
 
     /// An arm that has yet to be known keeps the share it was given at first, or an equal one.
     private func startingShare(of arm: Int, among live: [Int]) -> Double {
-        if let initial, initial.count == arms.count, live.count == arms.count {
-            return Double(initial[arm]) / Double(DrawLattice.usualCount)
+        let whole = Double(DrawLattice.usualCount)
+        let later = joining ?? []
+        if let initial, initial.count + later.count == arms.count, live.count == arms.count {
+            let rest = 1 - Double(later.reduce(0, +)) / whole
+            return arm < initial.count ? Double(initial[arm]) / whole * rest : Double(later[arm - initial.count]) / whole
         }
         return 1 / Double(live.count)
     }
@@ -47,35 +50,6 @@ extension Bandit {
                 allocation.epsilon / Double(means.count) + (mean == top ? (1 - allocation.epsilon) / leaders : 0)
             }
         }
-    }
-
-    /// Shares raised to the floor at the cost of those above it, then rounded so that the sum stays: the largest remainders
-    /// are rounded up.
-    private func basisPoints(_ wanted: [Double], live: [Int]) -> [Int] {
-        let whole = DrawLattice.usualCount
-        let floor = min(max(0, allocation.floor), whole / live.count)
-        var low: Set<Int> = []
-        var factor = 1.0
-        while true {
-            let above = live.filter { !low.contains($0) }
-            let sum = above.reduce(0) { $0 + wanted[$1] }
-            guard !above.isEmpty, sum > 0 else { break }
-            factor = Double(whole - low.count * floor) / sum
-            let sunk = above.filter { wanted[$0] * factor < Double(floor) }
-            if sunk.isEmpty { break }
-            low.formUnion(sunk)
-        }
-        var shares = Array(repeating: 0, count: arms.count)
-        var remainders: [(arm: Int, part: Double)] = []
-        for arm in live {
-            let exact = low.contains(arm) ? Double(floor) : wanted[arm] * factor
-            shares[arm] = Int(exact)
-            remainders.append((arm, exact - Double(shares[arm])))
-        }
-        remainders.sort { ($1.part, $0.arm) < ($0.part, $1.arm) }
-        let missing = whole - shares.reduce(0, +)
-        for turn in 0..<max(0, missing) { shares[remainders[turn % remainders.count].arm] += 1 }
-        return shares
     }
 }
 

@@ -34,7 +34,7 @@ struct CanaryStage {
         do throws(Fault) {
             try await routes.claim(route.name, for: owner)
         } catch {
-            guard error.kind == .conflict, let other = await routes.owner(of: route.name) else { throw error }
+            guard error.kind == .conflict, let other = await routes.holder(of: route.name) else { throw error }
             return .busy(owner: other)
         }
         if let known = call.machine.baseline { return .claimed(baseline: known) }

@@ -31,6 +31,16 @@ extension RouteService {
         return attached
     }
 
+    /// Throws what `attach` would refuse now; changes nothing.
+    public func refuseAttaching(_ spec: RouteExperimentSpec, to route: String) throws(Fault) {
+        try spec.check()
+        let record = try record(of: route)
+        try refuseSameExperiment(spec.name, besides: route)
+        guard record.route.experiment(named: spec.name) == nil else { return }
+        try record.refuseOtherOwner(than: nil, "attach experiment \(spec.name) to it")
+        try record.refuseOverlap(spec)
+    }
+
     /// Moves an experiment's shares (basis points by variant, sum 10 000); only the units of moved shares change variant.
     /// `scorer` replaces the one that a contextual experiment chooses by; nil leaves it.
     public func move(
@@ -56,6 +66,18 @@ extension RouteService {
             return next
         }
         return table()
+    }
+
+    /// Replaces the overrides of a running experiment: the text of a unit, and the variant it gets.
+    public func override(experiment: String, on route: String, units: [String: String], owner: String, fence: Position)
+        async throws(Fault)
+    {
+        let asked: JSONValue = ["experiment": .string(experiment), "overrides": .object(units.mapValues(JSONValue.string))]
+        _ = try await change(route, "route.experiment_overrides", asked: asked, by: owner) { _ throws(Fault) in
+            var next = try record(of: route)
+            try next.override(experiment: experiment, units: units, owner: owner, fence: fence)
+            return next
+        }
     }
 
     /// Adds a variant with share 0 to a running experiment, or updates one.

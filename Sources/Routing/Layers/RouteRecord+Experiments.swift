@@ -103,6 +103,12 @@ extension RouteRecord {
         route.experiments[index].audience.coverage = coverage
     }
 
+    /// Testers' units and what they get, by the names of its variants; those that name no variant of it are left out.
+    mutating func override(experiment name: String, units: [String: String], owner: String, fence: Position) throws(Fault) {
+        guard let index = try admit(experiment: name, owner, fence: fence) else { return }
+        route.experiments[index].overrides = units.compactMapValues { route.variant(named: $0, of: name)?.id }
+    }
+
     /// Adds a variant with share 0 to a running experiment, or updates one and leaves its share.
     mutating func put(
         arm: RouteSpec.VariantSpec, at place: VariantPlace, to name: String, owner: String, fence: Position

@@ -153,6 +153,19 @@ public final class StickyFolder: Sendable {
         _ = unsafe unlink("\(path)/\(experiment).history")
     }
 
+    /// Removes the files of experiments that are off: a life that ended between taking one off and removing its file leaves it.
+    public func removeAll(but live: Set<UInt16>) {
+        guard let folder = unsafe opendir(path) else { return }
+        defer { unsafe closedir(folder) }
+        while let item = unsafe readdir(folder) {
+            let name = unsafe withUnsafeBytes(of: &item.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard name.hasSuffix(".units"), let number = UInt16(name.dropLast(6)), !live.contains(number) else { continue }
+            remove(number)
+        }
+    }
+
     /// Units of running experiments that could not be kept.
     public var turnedAway: Int { tables.withLock { $0.values.reduce(0) { $0 + $1.turnedAway } } }
 }
