@@ -37,6 +37,8 @@ let doors: [Target] = [
     .target(
         name: "CCollectives", path: "Sources/C/CCollectives",
         cSettings: [.unsafeFlags(["-O3", "-fvisibility=hidden"])]),
+    .target(name: "CGRPC", path: "Sources/C/CGRPC"),
+    .target(name: "CBoundProcess", path: "Sources/C/CBoundProcess"),
 ]
 
 let groundFloor: [Target] = [
@@ -47,9 +49,10 @@ let groundFloor: [Target] = [
     ground("YAML", ["CYAML", "Faults", "JSON"]),
     ground("SQL", ["CSQLite", "Faults"]),
     ground("Sockets", ["CLinux", "COpenSSL", "Faults"], loopSettings),
-    ground("Processes", ["CLinux", "Faults"]),
+    ground("Processes", ["CBoundProcess", "CLinux", "Faults"]),
     ground("HTTP", ["CCurl", "Faults", "JSON", "Sockets", "Telemetry"], loopSettings),
     ground("Statistics"),
+    ground("RPC", ["CGRPC", "CLinux", "Faults"]),
 ]
 
 let house: [Target] = [
@@ -70,6 +73,7 @@ let house: [Target] = [
         "Experiments",
         ["Conducting", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
+    module("Worker", ["Faults", "JSON", "Processes", "RPC", "Sockets", "Telemetry"]),
     module("Training", ["Faults"]),
     module("Collectives", ["CCollectives"], loopSettings),
     // What Python loads: the Swift runtime is inside, and only the C interface can be seen.
@@ -138,6 +142,7 @@ let rooms: [Target] = [
     tests("ProcessesTests", ["Faults", "Processes", "TestFolders"]),
     tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets", "Statistics", "TestSockets"]),
     tests("StatisticsTests", ["JSON", "Statistics"]),
+    tests("RPCTests", ["Faults", "RPC", "TestFolders"]),
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry", "TestFolders"]),
     tests("ConductingTests", ["Conducting", "Faults", "JSON", "Ledger", "Telemetry", "TestFolders"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "TestFolders", "YAML"]),

@@ -67,7 +67,7 @@ extension ChildPlan {
         return attributes
     }
 
-    private static func withCStrings<R>(
+    static func withCStrings<R>(
         _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> R
     ) -> R {
         let pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
