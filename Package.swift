@@ -74,7 +74,11 @@ let house: [Target] = [
         ["Conducting", "Faults", "JSON", "Ledger", "Outcomes", "Registry", "Routing", "Statistics", "Telemetry", "YAML"]
     ),
     module("Worker", ["Faults", "JSON", "Processes", "RPC", "Sockets", "Telemetry"]),
-    module("Training", ["Faults"]),
+    module(
+        "Training",
+        [
+            "Conducting", "Faults", "JSON", "Ledger", "Processes", "RPC", "Registry", "Sockets", "Telemetry", "Worker", "YAML",
+        ]),
     module("Collectives", ["CCollectives"], loopSettings),
     // What Python loads: the Swift runtime is inside, and only the C interface can be seen.
     .target(

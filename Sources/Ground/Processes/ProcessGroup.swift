@@ -50,3 +50,15 @@ public enum ProcessGroup {
         }
     }
 }
+
+extension ProcessGroup {
+    /// First processes of their groups whose arguments after the program are these.
+    public static func running(arguments: [String]) -> [(processID: Int32, startTime: UInt64)] {
+        let wanted = arguments.map { Array($0.utf8) }
+        return ProcessTable.all().filter { entry in
+            guard !entry.isZombie, entry.group == entry.processID else { return false }
+            let line = ProcessTable.bytes(of: "/proc/\(entry.processID)/cmdline", limit: 64 << 10)
+            return line.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast().map { Array($0) } == wanted
+        }.map { ($0.processID, $0.startTime) }
+    }
+}

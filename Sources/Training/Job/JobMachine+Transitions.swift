@@ -1,0 +1,268 @@
+public import Conducting
+import Faults
+import Telemetry
+
+extension JobMachine {
+    public mutating func handle(_ input: Input) -> [Intent] {
+        let answered = input.answering.flatMap { id in intents.first { $0.id == id } }
+        if let id = input.answering {
+            guard answered != nil else { return [] }  // nobody waits for this answer any more
+            intents.removeAll { $0.id == id }
+        }
+        let orders = decide(input.event, answering: answered?.effect, at: input.at)
+        var decided: [Intent] = []
+        for order in orders {
+            decided.append(Intent(id: nextIntent, order, at: input.at))
+            nextIntent += 1
+        }
+        intents += decided
+        return decided
+    }
+
+    private mutating func decide(_ event: Event, answering effect: Effect?, at now: Timestamp) -> [Order] {
+        switch event {
+        case .applied:
+            submittedAt = now
+            return []
+        case .placed(let seats, let port, let why): return place(seats, port, why, at: now)
+        case .launched(let slot, let life, let handle): return launched(slot, life, handle, at: now)
+        case .formed:
+            epoch = 1
+            for slot in ranks.indices { ranks[slot].hasMet = true }
+            mend(at: now)
+            return []
+        case .met(let slot, _):
+            guard epoch > 0 else { return [] }
+            epoch += 1
+            if !ranks[slot].hasMet, ranks[slot].state == .up { ranks[slot].state = .joining }
+            ranks[slot].hasMet = true
+            return []
+        case .joined(let slot, _, _):
+            ranks[slot].state = .up
+            mend(at: now)
+            return []
+        case .left(let slot, _): return left(slot, at: now)
+        case .died(let slot, _, let death, let survivable, let step):
+            return died(slot, death, survivable: survivable, step: step, at: now)
+        case .checkpointed(let path, let step, let bytes):
+            checkpoint = KnownCheckpoint(path: path, step: step, bytes: bytes, at: now)
+            checkpoints += 1
+            return []
+        case .stopAsked: return []
+        case .killed: return killed(at: now)
+        case .registered(let version, _):
+            self.version = version
+            end(.finished, at: now)
+            return []
+        case .failed(let trouble): return failed(trouble, doing: effect, at: now)
+        case .cancelled(let by, let reason):
+            return stop(.cancelled, because: "cancelled by \(by)" + (reason.map { ": \($0)" } ?? ""), at: now)
+        case .scaled(let ranks, _):
+            ranksAsked = ranks
+            return state == .queued || world == ranks ? [] : stop(.rescaled(ranks), at: now)
+        case .preempted(let other): return stop(.preempted(by: other), at: now)
+        case .drained(let node): return stop(.drained(node: node), at: now)
+        case .timePassed:
+            guard state == .stopping else { return [] }
+            killAt = now + .seconds(60)  // asked again, should the engine not manage it
+            return [Order(.kill)]
+        }
+    }
+
+    // MARK: Beginning
+
+    private mutating func place(_ seats: [Seat], _ port: Int, _ why: String, at now: Timestamp) -> [Order] {
+        guard state == .queued else { return [] }
+        run += 1
+        (state, epoch, cause) = (.starting, 0, nil)
+        (self.master, self.port, placedBecause) = (seats.first?.host ?? "127.0.0.1", port, why)
+        ranks = seats.map { Rank(seat: $0) }
+        (placedAt, firstPlacedAt) = (now, firstPlacedAt ?? now)
+        return seats.indices.map { Order(.launch(slot: $0, life: 0)) }
+    }
+
+    private mutating func launched(_ slot: Int, _ life: Int, _ handle: EngineHandle, at now: Timestamp) -> [Order] {
+        guard ranks.indices.contains(slot), ranks[slot].life == life, state.isSeated else { return [] }
+        ranks[slot].handle = handle
+        if ranks[slot].state == .starting { ranks[slot].state = .up }
+        if state == .starting, ranks.allSatisfy({ $0.state == .up }) { state = .running }
+        // It began while the job was already asked to end.
+        return state == .stopping ? [Order(.stop(withinSeconds: 0, checkpoint: false))] : []
+    }
+
+    /// The last unmended loss is over: the job trains as before.
+    private mutating func mend(at now: Timestamp) {
+        for index in losses.indices where losses[index].mendedAt == nil { losses[index].mendedAt = now }
+    }
+
+    // MARK: Ends of ranks
+
+    private mutating func left(_ slot: Int, at now: Timestamp) -> [Order] {
+        ranks[slot].state = .done
+        guard ranks.allSatisfy(\.isGone) else { return [] }
+        if state == .stopping { return stopped(at: now) }
+        return complete(at: now)
+    }
+
+    /// Every rank has done its part.
+    private mutating func complete(at now: Timestamp) -> [Order] {
+        release(at: now)
+        guard spec.output != nil else {
+            end(.finished, at: now)
+            return []
+        }
+        state = .registering
+        return [Order(.register)]
+    }
+
+    private mutating func died(_ slot: Int, _ death: RankDeath, survivable: Bool, step: Int64, at now: Timestamp) -> [Order] {
+        ranks[slot].state = .dead
+        if state == .stopping {
+            if stopping == .restart || stopping == .failed { reconsider(slot, death, step, at: now) }
+            return ranks.allSatisfy(\.isGone) ? stopped(at: now) : []
+        }
+        let isFailure = death.kind != .needsRestart
+        if isFailure { failures += 1 }
+        let isSpent = failures > spec.failuresMax
+        let others = ranks.indices.contains { $0 != slot && (ranks[$0].state == .up || ranks[$0].state == .joining) }
+        let survives = survivable && epoch > 0 && others && !isSpent && !ranks.contains { $0.state == .done }
+        let isHopeless = isFailure && !survives && failsAlike(death, step: step)
+        record(slot, death, step, survived: survives, at: now)
+        if survives {
+            epoch += 1
+            ranks[slot].life += 1
+            (ranks[slot].state, ranks[slot].handle, ranks[slot].hasMet) = (.starting, nil, false)
+            return [Order(.launch(slot: slot, life: ranks[slot].life))]
+        }
+        cause = losses.count - 1
+        if isSpent || isHopeless {
+            let why =
+                isSpent
+                ? "more deaths than recovery.max_failures (\(spec.failuresMax))"
+                : "it failed in the same way before, at the same step"
+            return stop(.failed, because: why, at: now)
+        }
+        return stop(.restart, at: now)
+    }
+
+    /// A rank of the run before died in the same way, and no step or checkpoint came between: another start would be the same.
+    private func failsAlike(_ death: RankDeath, step: Int64) -> Bool {
+        guard let before = losses.last(where: { $0.run == run - 1 }), death.kind != .killed, death.kind != .nodeLost else {
+            return false
+        }
+        let hasNewCheckpoint = checkpoint.map { $0.at > before.at } ?? false
+        return death.isSame(as: before.death) && step <= before.step && !hasNewCheckpoint
+    }
+
+    private mutating func record(_ slot: Int, _ death: RankDeath, _ step: Int64, survived: Bool, at now: Timestamp) {
+        if losses.count >= Self.lossesMax { losses.remove(at: 1) }  // the first one tells most
+        losses.append(
+            Loss(at: now, run: run, slot: slot, life: ranks[slot].life, death: death, wasSurvived: survived, step: step))
+    }
+
+    /// Others die of the first death. Where the first to be heard of only lost its connection, it was not the first to die.
+    private mutating func reconsider(_ slot: Int, _ death: RankDeath, _ step: Int64, at now: Timestamp) {
+        guard let first = firstCause, first.death.isLikelyConsequence, !death.isLikelyConsequence, now - first.at < .seconds(10),
+            death.kind == .exited && !death.exception.isEmpty || death.kind == .outOfMemory
+        else { return }
+        record(slot, death, step, survived: false, at: now)
+        cause = losses.count - 1
+    }
+
+    // MARK: Stopping
+
+    mutating func stop(_ reason: StopReason, because: String? = nil, at now: Timestamp) -> [Order] {
+        if let because { endedBecause = because }
+        switch state {
+        case .queued:
+            if reason == .cancelled { end(.cancelled, at: now) }
+            return []
+        case .starting, .running, .stopping:
+            // What ends the job overrules what would start it again.
+            if state == .stopping, reason != .cancelled { return [] }
+            let seconds = Self.seconds(for: reason)
+            (state, stopping) = (.stopping, reason)
+            killAt = now + .milliseconds(Int64(seconds) * 1_000 + Self.killAfter)
+            intents.removeAll { $0.effect.kind == .launch && $0.due > now }
+            if ranks.allSatisfy(\.isGone) { return stopped(at: now) }
+            return [Order(.stop(withinSeconds: seconds, checkpoint: seconds > 0))]
+        case .registering, .finished, .failed, .cancelled: return []
+        }
+    }
+
+    private static func seconds(for reason: StopReason) -> Int {
+        switch reason {
+        case .preempted, .rescaled, .drained: stopSeconds
+        case .cancelled, .restart, .failed: 0
+        }
+    }
+
+    /// Nothing of the run is left.
+    private mutating func stopped(at now: Timestamp) -> [Order] {
+        let reason = stopping
+        let isComplete = ranks.allSatisfy { $0.state == .done }
+        intents.removeAll { $0.effect.kind != .register }
+        stopping = nil
+        killAt = nil
+        switch reason {
+        case .cancelled: finish(.cancelled, at: now)
+        case .failed: finish(.failed, at: now)
+        case .preempted, .drained, .rescaled, .restart, nil:
+            // Asked to stop, it came to its end instead.
+            if isComplete { return complete(at: now) }
+            if case .preempted = reason { preemptions += 1 }
+            release(at: now)
+            state = .queued
+        }
+        return []
+    }
+
+    private mutating func killed(at now: Timestamp) -> [Order] {
+        guard state == .stopping else { return [] }
+        for slot in ranks.indices where !ranks[slot].isGone { ranks[slot].state = .dead }
+        return stopped(at: now)
+    }
+
+    private mutating func failed(_ trouble: Trouble, doing effect: Effect?, at now: Timestamp) -> [Order] {
+        switch effect {
+        case .launch(let slot, let life):
+            guard ranks.indices.contains(slot), ranks[slot].life == life, !ranks[slot].isGone else { return [] }
+            let death = RankDeath(.notStarted, detail: "\(trouble.what) \(trouble.why)")
+            return died(slot, death, survivable: false, step: 0, at: now)
+        case .register:
+            self.trouble = trouble
+            endedBecause = "its output could not be registered: \(trouble.what)"
+            end(.failed, at: now)
+            return []
+        case .kill, .stop, nil: return []  // asked again when the time has passed
+        }
+    }
+
+    // MARK: Ending
+
+    private mutating func release(at now: Timestamp) {
+        if let placedAt {
+            let rate = Int64(ranks.reduce(0) { $0 + max(1, $1.seat.devices.count) })
+            served += (now - placedAt).wholeMilliseconds * rate
+        }
+        placedAt = nil
+        ranks = []
+    }
+
+    private mutating func finish(_ state: State, at now: Timestamp) {
+        release(at: now)
+        end(state, at: now)
+    }
+
+    private mutating func end(_ state: State, at now: Timestamp) {
+        (self.state, endedAt) = (state, now)
+        intents = []
+    }
+}
+
+extension Duration {
+    var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
+    }
+}

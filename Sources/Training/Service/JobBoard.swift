@@ -1,0 +1,200 @@
+import JSON
+import Telemetry
+import Worker
+
+/// What the ranks of a job's attempt told on the way: kept in memory and in a file beside the job, not in the ledger.
+struct JobBoard: Codable, Equatable, Sendable {
+    struct RankFigures: Codable, Equatable, Sendable {
+        var step: Int64 = 0
+        var samples: Int64 = 0
+        /// Sums over the steps that were told, in seconds.
+        var steps: Int64 = 0
+        var stepSeconds = 0.0
+        var computeSeconds = 0.0
+        var communicationSeconds = 0.0
+        var waitSeconds = 0.0
+        /// Of lives that have ended, and of this one.
+        var wireBefore: Int64 = 0
+        var wireBytes: Int64 = 0
+        var logicalBefore: Int64 = 0
+        var logicalBytes: Int64 = 0
+        var cpuBefore: Int64 = 0
+        var cpuMilliseconds: Int64 = 0
+        var memoryPeak: Int64 = 0
+        var repeated: Int64 = 0
+        var lost: Int64 = 0
+        var steppedAt: Int64 = 0
+        var heardAt: Int64 = 0
+        /// The last step times, for their median, in seconds.
+        var recent: [Double] = []
+        var framework = ""
+        var survives: Bool?
+        var whyNot: [String] = []
+        var stack: [String] = []
+    }
+    struct Sample: Codable, Equatable, Sendable {
+        /// Unix milliseconds.
+        var at: Int64
+        var step: Int64
+        var value: Double
+    }
+    struct Note: Codable, Equatable, Hashable, Sendable {
+        var what: String
+        var why: String
+        var fix: String
+    }
+    struct Written: Codable, Equatable, Sendable {
+        var step: Int64
+        var bytes: Int64
+        var copySeconds: Double
+        var writeSeconds: Double
+    }
+
+    static let recentMax = 31
+    static let notesMax = 50
+    /// Of one curve: past it every second sample goes, so that it keeps its shape.
+    static let samplesMax = 2_000
+    static let curvesMax = 32
+    static let writtenMax = 1_000
+
+    var ranks: [Int: RankFigures] = [:]
+    var stepsTotal: Int64 = 0
+    var dataEpoch: Int64 = 0
+    var epochsTotal: Int64 = 0
+    /// The newest value of each name that was logged, and its course.
+    var values: [String: Double] = [:]
+    var curves: [String: [Sample]] = [:]
+    var throughput: [Sample] = []
+    var notes: [Note] = []
+    var written: [Written] = []
+    var checkpointFailures = 0
+    var output: String?
+
+    /// The newest step that any rank took.
+    var step: Int64 { ranks.values.map(\.step).max() ?? 0 }
+
+    // MARK: Hearing
+
+    mutating func note(_ what: String, why: String = "", fix: String = "") {
+        let note = Note(what: what, why: why, fix: fix)
+        guard !notes.contains(note), notes.count < Self.notesMax else { return }
+        notes.append(note)
+    }
+
+    mutating func hear(_ report: Report, from slot: Int) {
+        var rank = ranks[slot] ?? RankFigures()
+        rank.heardAt = report.at
+        if let hello = report.hello {
+            (rank.framework, rank.survives, rank.whyNot) = (hello.framework, hello.survives, hello.whyNot)
+        }
+        if let heartbeat = report.heartbeat {
+            rank.memoryPeak = max(rank.memoryPeak, heartbeat.memoryPeakBytes)
+            rank.cpuMilliseconds = heartbeat.cpuMilliseconds
+        }
+        if let progress = report.progress { hear(progress, at: report.at, &rank) }
+        if let samples = report.samples { (rank.repeated, rank.lost) = (samples.repeated, samples.lost) }
+        if let stack = report.stack { rank.stack = stack.threads }
+        ranks[slot] = rank
+        if let log = report.log { hear(log, at: report.at) }
+        if let remark = report.remark {
+            note(remark.what, why: remark.why, fix: remark.fix)
+            if remark.isCheckpoint { checkpointFailures += 1 }
+        }
+        if let started = report.started { for remark in started.remarks { note(remark) } }
+        if let checkpoint = report.checkpoint { hear(checkpoint) }
+        if let output = report.output { self.output = output.path }
+    }
+
+    private mutating func hear(_ progress: Progress, at: Int64, _ rank: inout RankFigures) {
+        if progress.step > rank.step {
+            rank.steps += progress.step - rank.step
+            let count = Double(progress.step - rank.step)
+            rank.stepSeconds += progress.stepSeconds * count
+            rank.computeSeconds += progress.computeSeconds * count
+            rank.communicationSeconds += progress.communicationSeconds * count
+            rank.waitSeconds += progress.waitSeconds * count
+            if rank.recent.count >= Self.recentMax { rank.recent.removeFirst() }
+            rank.recent.append(progress.stepSeconds)
+        }
+        // Totals of a process begin anew with its replacement.
+        if progress.wireBytes < rank.wireBytes { rank.wireBefore += rank.wireBytes }
+        if progress.logicalBytes < rank.logicalBytes { rank.logicalBefore += rank.logicalBytes }
+        (rank.wireBytes, rank.logicalBytes) = (progress.wireBytes, progress.logicalBytes)
+        (rank.step, rank.samples, rank.steppedAt) = (progress.step, max(rank.samples, progress.samples), at)
+        rank.memoryPeak = max(rank.memoryPeak, progress.memoryBytes)
+        stepsTotal = max(stepsTotal, progress.stepsTotal)
+        (dataEpoch, epochsTotal) = (max(dataEpoch, progress.dataEpoch), max(epochsTotal, progress.epochsTotal))
+    }
+
+    private mutating func hear(_ log: LogLine, at: Int64) {
+        for logged in log.values where values[logged.name] != nil || values.count < Self.curvesMax {
+            values[logged.name] = logged.value
+            curves[logged.name, default: []].append(Sample(at: at, step: log.step, value: logged.value))
+            Self.thin(&curves[logged.name, default: []])
+        }
+    }
+
+    private mutating func hear(_ checkpoint: Checkpoint) {
+        if written.count >= Self.writtenMax { written.removeFirst() }
+        written.append(
+            Written(
+                step: checkpoint.step, bytes: checkpoint.size, copySeconds: checkpoint.copySeconds,
+                writeSeconds: checkpoint.writeSeconds))
+    }
+
+    private static func thin(_ samples: inout [Sample]) {
+        guard samples.count > samplesMax else { return }
+        samples = samples.enumerated().filter { $0.offset % 2 == 1 || $0.offset == 0 }.map(\.element)
+    }
+
+    /// Now and then: how fast all ranks together are.
+    mutating func measure(at: Timestamp) {
+        guard let rate = samplesPerSecond, rate > 0 else { return }
+        throughput.append(Sample(at: at.milliseconds, step: step, value: rate))
+        Self.thin(&throughput)
+    }
+
+    // MARK: Telling
+
+    /// Of a rank's last steps, in seconds.
+    static func median(_ values: [Double]) -> Double? {
+        let sorted = values.sorted()
+        return sorted.isEmpty ? nil : sorted[sorted.count / 2]
+    }
+
+    /// Of the slowest rank: all of them go at its pace.
+    var stepSeconds: Double? { ranks.values.compactMap { Self.median($0.recent) }.max() }
+
+    /// Of all ranks together; nil where nobody counts samples.
+    var samplesPerSecond: Double? {
+        var sum = 0.0
+        for rank in ranks.values where rank.samples > 0 && rank.step > 0 {
+            guard let seconds = Self.median(rank.recent), seconds > 0 else { continue }
+            sum += Double(rank.samples) / Double(rank.step) / seconds
+        }
+        return sum > 0 ? sum : nil
+    }
+
+    /// From 0 to 1, where the script says how much there is to do.
+    var fraction: Double? {
+        if stepsTotal > 0 { return min(1, Double(step) / Double(stepsTotal)) }
+        return epochsTotal > 0 ? min(1, Double(dataEpoch) / Double(epochsTotal)) : nil
+    }
+
+    var secondsLeft: Double? {
+        guard stepsTotal > 0, let stepSeconds else { return nil }
+        return Double(max(0, stepsTotal - step)) * stepSeconds
+    }
+
+    var progress: JSONValue {
+        var members: [String: JSONValue] = ["step": .integer(step)]
+        if stepsTotal > 0 { members["steps_total"] = .integer(stepsTotal) }
+        if epochsTotal > 0 { (members["epoch"], members["epochs_total"]) = (.integer(dataEpoch), .integer(epochsTotal)) }
+        if let fraction { members["fraction"] = .number(fraction) }
+        if let samplesPerSecond { members["samples_per_s"] = .number(samplesPerSecond) }
+        if let stepSeconds { members["step_s"] = .number(stepSeconds) }
+        if let secondsLeft { members["seconds_left"] = .number(secondsLeft) }
+        if !values.isEmpty { members["values"] = .object(values.mapValues { .number($0) }) }
+        return .object(members)
+    }
+}

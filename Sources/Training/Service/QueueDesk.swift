@@ -1,0 +1,24 @@
+import Telemetry
+
+/// What the last look at the queue found.
+struct QueueDesk: Sendable {
+    /// Why a job waits.
+    enum Wait: Equatable, Sendable {
+        case noRoom(Shortfall, until: Timestamp?)
+        case keptFree(for: String, until: Timestamp)
+        case behind(String)
+        case overQuota(team: String, limit: String)
+        case makingRoom(from: [String])
+    }
+
+    var waits: [String: Wait] = [:]
+    /// In the order they are looked at.
+    var order: [String] = []
+    var isLooking = false
+    var isWanted = false
+    /// Raised whenever nodes change: a decision that was taken on another version is not committed.
+    var version: UInt64 = 0
+    var nodes: [Node] = []
+    private(set) var isStopped = false
+    mutating func stop() { isStopped = true }
+}

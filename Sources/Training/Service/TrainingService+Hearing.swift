@@ -1,0 +1,101 @@
+import Conducting
+import Faults
+import JSON
+import Telemetry
+import Worker
+
+extension TrainingService {
+    /// What a rank's Worker told. What must be recorded is, when this returns.
+    func hear(_ report: Report, from key: RankKey) async {
+        guard let conductor = conductors[key.job], let machine = await conductor.machine, machine.attempt == key.attempt,
+            machine.run == key.run, machine.ranks.indices.contains(key.slot), machine.ranks[key.slot].life == key.life
+        else { return }
+        boards[key.job, default: JobBoard()].hear(report, from: key.slot)
+        keepBoards()
+        do throws(Fault) {
+            if report.hello != nil || report.mesh != nil { try await hear(report, key, machine, conductor) }
+            if let joined = report.joined {
+                try await conductor.tell(.joined(slot: key.slot, life: key.life, step: joined.step), by: "worker")
+            }
+            if let checkpoint = report.checkpoint {
+                try await conductor.tell(
+                    .checkpointed(path: checkpoint.path, step: checkpoint.step, bytes: checkpoint.size), by: "worker")
+            }
+            if let ended = report.ended { try await conductor.tell(event(of: ended, key, machine), by: "worker") }
+        } catch {
+            log.warning(error.what, ["job": .string(key.job), "rank": .integer(Int64(key.slot)), "why": .string(error.why)])
+        }
+    }
+
+    private func hear(_ report: Report, _ key: RankKey, _ machine: JobMachine, _ conductor: Conductor<JobMachine>)
+        async throws(Fault)
+    {
+        var roll = rolls[machine.rollKey] ?? RunRoll()
+        let before = roll.mesh(of: key.slot, life: key.life)
+        roll.hear(report, slot: key.slot, life: key.life)
+        rolls[machine.rollKey] = roll
+        guard let mesh = report.mesh else { return }
+        if machine.epoch == 0 {
+            if roll.isComplete(for: machine) { try await conductor.tell(.formed, by: "worker") }
+        } else if !machine.ranks[key.slot].hasMet || (before.map { $0.address != mesh.address } ?? false) {
+            try await conductor.tell(.met(slot: key.slot, life: key.life), by: "worker")
+        } else if unpublished[machine.rollKey] != nil {
+            await publish(machine, dead: [])
+        }
+    }
+
+    /// How a rank's end is told to its job.
+    func event(of ended: Ended, _ key: RankKey, _ machine: JobMachine) -> JobMachine.Event {
+        let board = boards[key.job] ?? JobBoard()
+        guard ended.code != 0 || ended.signal != 0 || !ended.fault.isEmpty else { return .left(slot: key.slot, life: key.life) }
+        return died(key, death(ended, key, board), machine)
+    }
+
+    func died(_ key: RankKey, _ death: RankDeath, _ machine: JobMachine) -> JobMachine.Event {
+        let isSurvivable = death.kind != .needsRestart && survives(machine)
+        return .died(
+            slot: key.slot, life: key.life, death: death, survivable: isSurvivable, step: boards[key.job]?.step ?? 0)
+    }
+
+    /// Whether every rank has said that it goes on without another. (Before they have met nobody does.)
+    private func survives(_ machine: JobMachine) -> Bool {
+        machine.ranks.indices.allSatisfy { boards[machine.name]?.ranks[$0]?.survives == true }
+    }
+
+    private func death(_ ended: Ended, _ key: RankKey, _ board: JobBoard) -> RankDeath {
+        let stack = board.ranks[key.slot]?.stack ?? []
+        if !ended.fault.isEmpty { return RankDeath(.notStarted, detail: ended.fault) }
+        if let hung = hanging.removeValue(forKey: key) { return RankDeath(.hung, detail: hung, stack: stack) }
+        var death = RankDeath(
+            ended.isOutOfMemory ? .outOfMemory : ended.signal != 0 ? .killed : .exited, code: Int(ended.code),
+            signal: Int(ended.signal), exception: ended.exception, lastLines: ended.lastLines)
+        if ended.code == 76 { death.kind = .needsRestart }
+        return death
+    }
+
+    /// The Worker's process has ended: normally it told how before; else what it left on disk tells, or nothing does.
+    func workerEnded(_ run: Int, _ slot: Int, _ life: Int, _ conductor: Conductor<JobMachine>) async {
+        for _ in 0..<40 {
+            guard let machine = await conductor.machine, machine.run == run, machine.ranks.indices.contains(slot),
+                machine.ranks[slot].life == life, !machine.ranks[slot].isGone
+            else { return }
+            let folder = machine.plan.rankFolder(run: run, slot: slot, life: life)
+            let key = machine.key(slot)
+            if let record = ExitRecord(in: folder) {
+                // The report may still be on its way; both say the same.
+                try? await conductor.tell(event(of: record.ended, key, machine), by: "engine")
+                return
+            }
+            if await desk?.isConnected(key) != true {
+                await engine.kill(nil, mark: mark(of: key))
+                try? await conductor.tell(
+                    died(
+                        key, RankDeath(.workerLost, detail: "the process that watched it was killed, and the rank with it"), machine
+                    ),
+                    by: "engine")
+                return
+            }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+}

@@ -1,0 +1,174 @@
+import Conducting
+public import Faults
+import Glibc
+public import JSON
+import Ledger
+import Telemetry
+
+extension TrainingService {
+    /// Looks at the queue, once for all that happened until then.
+    func considerSoon() {
+        queue.isWanted = true
+        guard !queue.isLooking, !queue.isStopped else { return }
+        queue.isLooking = true
+        Task {
+            while queue.isWanted, !queue.isStopped {
+                queue.isWanted = false
+                await consider()
+            }
+            queue.isLooking = false
+        }
+    }
+
+    /// The nodes as they are now, with what people said about them.
+    func refreshNodes() {
+        let nodes = engine.nodes().map { node in
+            var node = node
+            if policies.isDraining(node.name) { node.health = .draining }
+            return node
+        }
+        guard nodes != queue.nodes else { return }
+        queue.nodes = nodes
+        queue.version += 1
+    }
+
+    /// One pass: a snapshot in, decisions out, each committed against the snapshot's version.
+    private func consider() async {
+        refreshNodes()
+        let machines = await conductors.machines().filter { $0.state == .queued || $0.state.isSeated }
+        let snapshot = QueueSnapshot(
+            machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current,
+            secondsLeft: { boards[$0]?.secondsLeft }, now: .now())
+        let decision = snapshot.decide()
+        (queue.waits, queue.order) = (decision.waits, decision.order)
+        for start in decision.starts {
+            guard queue.version == snapshot.version, !queue.isStopped else { return considerSoon() }
+            await commit(start, snapshot)
+        }
+        for (victim, other) in decision.preemptions {
+            try? await conductors[victim]?.tell(.preempted(by: other), by: "scheduler")
+        }
+    }
+
+    private func commit(_ start: QueueSnapshot.Start, _ snapshot: QueueSnapshot) async {
+        guard let ports = FreePorts.take(start.seats.count + 1) else {
+            return log.error("no free ports for a job's ranks", ["job": .string(start.job)])
+        }
+        let seats = start.seats.enumerated().map { index, seat in
+            JobMachine.Seat(
+                node: seat.node, devices: seat.devices, resource: seat.resource, host: "127.0.0.1", port: ports[index])
+        }
+        do throws(Fault) {
+            try await conductors[start.job]?.tell(
+                .placed(seats: seats, port: ports[seats.count], why: start.why), by: "scheduler")
+        } catch {
+            log.info("a placement came too late", ["job": .string(start.job), "why": .string(error.why)])
+        }
+    }
+
+    // MARK: Nodes
+
+    /// Every node with what is used of it.
+    public func nodes() async -> JSONValue {
+        refreshNodes()
+        let seated = await conductors.machines().filter(\.state.isSeated)
+        return .array(
+            queue.nodes.map { node in
+                let here = seated.flatMap { machine in machine.ranks.filter { $0.seat.node == node.name }.map { (machine, $0) } }
+                let cpus = here.reduce(0) { $0 + $1.0.spec.demand.cpus }
+                let memory = here.reduce(0) { $0 + $1.0.spec.demand.memory }
+                let devices = node.devices.map { devices -> JSONValue in
+                    let used = here.filter { $0.1.seat.resource == devices.kind.resource }.reduce(0) {
+                        $0 + $1.1.seat.devices.count
+                    }
+                    return [
+                        "resource": .string(devices.kind.resource), "model": .string(devices.kind.model),
+                        "count": .integer(Int64(devices.count)), "used": .integer(Int64(used)),
+                    ]
+                }
+                return [
+                    "name": .string(node.name), "engine": .string(LocalEngine.name), "health": .string(node.health.rawValue),
+                    "cpus": .number(Double(node.cpus) / 1_000), "cpus_used": .number(Double(cpus) / 1_000),
+                    "memory_bytes": .integer(node.memory), "memory_used_bytes": .integer(memory), "accelerators": .array(devices),
+                    "ranks": .integer(Int64(here.count)),
+                    "jobs": .array(Set(here.map(\.0.name)).sorted().map { .string($0) }),
+                    "labels": .object(node.labels.mapValues { .string($0) }),
+                ]
+            })
+    }
+
+    /// Takes nothing new; `now` also ends what runs there, at a checkpoint.
+    public func drain(node: String, now: Bool, by: String) async throws(Fault) -> JSONValue {
+        try knowNode(node)
+        if !policies.isDraining(node) { try await note("node.drained", [:], of: ResourceID("node", node), by: by) }
+        refreshNodes()
+        if now {
+            for machine in await conductors.machines() where machine.state == .running || machine.state == .starting {
+                guard machine.ranks.contains(where: { $0.seat.node == node }) else { continue }
+                try? await conductors[machine.name]?.tell(.drained(node: node), by: by)
+            }
+        }
+        considerSoon()
+        return await nodes()
+    }
+
+    public func resume(node: String, by: String) async throws(Fault) -> JSONValue {
+        try knowNode(node)
+        if policies.isDraining(node) { try await note("node.resumed", [:], of: ResourceID("node", node), by: by) }
+        considerSoon()
+        return await nodes()
+    }
+
+    /// The content of the queue's policy; false when it is what holds already.
+    public func apply(_ policy: QueuePolicySpec, by: String) async throws(Fault) -> Bool {
+        guard policy != policies.spec else { return false }
+        try await note("queue_policy.applied", JSONValue(encoding: policy), of: PolicyBook.queue, by: by)
+        considerSoon()
+        return true
+    }
+
+    private func note(_ kind: String, _ body: JSONValue, of resource: ResourceID, by: String) async throws(Fault) {
+        let position: Position
+        do throws(AppendRefusal) {
+            let draft = LedgerDraft(kind: kind, by: by, body: body)
+            position = try await ledger.append(draft, to: resource, after: policies.head(of: resource))
+        } catch {
+            throw PolicyBook.fault(error, resource)
+        }
+        try policies.absorb(kind, body, of: resource, at: position)
+    }
+
+    private func knowNode(_ name: String) throws(Fault) {
+        refreshNodes()
+        let names = queue.nodes.map(\.name)
+        guard !names.contains(name) else { return }
+        throw Fault(
+            .notFound, what: "There is no node \(name).", why: "The nodes are \(names.joined(separator: ", ")).",
+            fix: Suggestion.closest(to: name, among: names).map { "Did you mean \($0)?" } ?? "openclaw node list shows them all.")
+    }
+}
+
+/// Ports of this machine that nobody listens on now.
+enum FreePorts {
+    static func take(_ count: Int) -> [Int]? {
+        var (ports, sockets): ([Int], [Int32]) = ([], [])
+        defer { for descriptor in sockets { close(descriptor) } }
+        for _ in 0..<count {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            guard descriptor >= 0 else { return nil }
+            sockets.append(descriptor)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+                }
+            }
+            guard isBound else { return nil }
+            ports.append(Int(UInt16(bigEndian: address.sin_port)))
+        }
+        return ports
+    }
+}

@@ -1,0 +1,121 @@
+import Conducting
+public import Faults
+public import JSON
+import Ledger
+import Telemetry
+
+extension TrainingService {
+    // MARK: Status
+
+    /// See `JobStatus`.
+    public func status(_ name: String) async throws(Fault) -> JSONValue {
+        guard let machine = await (try known(name)).machine else { throw unknownJob(name) }
+        return await status(of: machine)
+    }
+
+    private func status(of machine: JobMachine) async -> JSONValue {
+        JobStatus(
+            machine: machine, board: board(of: machine), head: await conductors[machine.name]?.chronicle.head ?? .none,
+            wait: queue.waits[machine.name], place: queue.order.firstIndex(of: machine.name)
+        ).json
+    }
+
+    private func unknownJob(_ name: String) -> Fault {
+        Fault(.notFound, what: "There is no training job \(name).", why: "It was never recorded.", fix: "openclaw train list")
+    }
+
+    /// The status of every job, the latest submitted first.
+    public func list() async -> [JSONValue] {
+        var items: [JSONValue] = []
+        for machine in await conductors.machines().sorted(by: { $0.plan.number > $1.plan.number }).prefix(1_000) {
+            items.append(await status(of: machine))
+        }
+        return items
+    }
+
+    /// Where a job was placed and why, or why it waits and until when.
+    public func explain(_ name: String) async throws(Fault) -> JSONValue {
+        let conductor = try known(name)
+        guard let machine = await conductor.machine else { throw unknownJob(name) }
+        var explained = await status(of: machine).objectValue ?? [:]
+        let snapshot = refreshedSnapshot(await conductors.machines())
+        explained["policy"] = .string(policies.current.queue.name)
+        explained["needs"] = .string(
+            "\(machine.ranksWanted.lowerBound == machine.ranksWanted.upperBound ? "\(machine.ranksWanted.lowerBound)" : "\(machine.ranksWanted.lowerBound) to \(machine.ranksWanted.upperBound)") ranks of \(machine.spec.demand.text)"
+        )
+        explained["nodes"] = snapshot
+        if !machine.placedBecause.isEmpty { explained["placed_because"] = .string(machine.placedBecause) }
+        return .object(explained)
+    }
+
+    private func refreshedSnapshot(_ machines: [JobMachine]) -> JSONValue {
+        refreshNodes()
+        return .array(
+            queue.nodes.map { node in
+                let ranks = machines.filter(\.state.isSeated).flatMap(\.ranks).count { $0.seat.node == node.name }
+                return ["name": .string(node.name), "health": .string(node.health.rawValue), "ranks": .integer(Int64(ranks))]
+            })
+    }
+
+    // MARK: Logs
+
+    public static let logBytesMax = 1 << 20
+
+    /// Whole lines of a rank's output from a place on, and where the next read begins. `from` nil: the last `tail` lines.
+    public func output(of name: String, rank: Int, from cursor: LogCursor?, tail: Int) async throws(Fault) -> (
+        lines: [String], next: LogCursor, isOver: Bool
+    ) {
+        guard let machine = await (try known(name)).machine else { throw unknownJob(name) }
+        let reader = LogReader(path: machine.plan.log(of: rank))
+        let isOver = machine.isOver
+        let (lines, next) = cursor.map { reader.lines(after: $0) } ?? reader.last(tail)
+        return (lines, next, isOver)
+    }
+
+    /// Ranks that ever wrote anything.
+    public func ranks(of name: String) async throws(Fault) -> [Int] {
+        guard let machine = await (try known(name)).machine else { throw unknownJob(name) }
+        return (0..<JobSpec.ranksMax).prefix { $0 < max(machine.world, machine.spec.ranksMax, machine.ranksAsked ?? 0) }.filter {
+            PlainFiles.identity(machine.plan.log(of: $0)) != nil
+        }
+    }
+}
+
+/// Where in a log a reader is: which file, and how far.
+public struct LogCursor: Equatable, Sendable {
+    var file: UInt64
+    var offset: Int
+}
+
+/// Reads a rank's log, through the file that it was before it began anew.
+struct LogReader {
+    let path: String
+
+    func last(_ count: Int) -> (lines: [String], next: LogCursor) {
+        guard let here = PlainFiles.identity(path) else { return ([], LogCursor(file: 0, offset: 0)) }
+        let start = max(0, here.size - TrainingService.logBytesMax)
+        var lines = whole(PlainFiles.read(path, from: start, limit: TrainingService.logBytesMax))
+        if start > 0, !lines.lines.isEmpty { lines.lines.removeFirst() }
+        return (Array(lines.lines.suffix(count)), LogCursor(file: here.file, offset: start + lines.bytes))
+    }
+
+    func lines(after cursor: LogCursor) -> (lines: [String], next: LogCursor) {
+        guard let here = PlainFiles.identity(path) else { return ([], cursor) }
+        if here.file != cursor.file, cursor.file != 0, let old = PlainFiles.identity(path + ".1"), old.file == cursor.file {
+            let rest = whole(PlainFiles.read(path + ".1", from: cursor.offset, limit: TrainingService.logBytesMax))
+            if rest.bytes > 0 { return (rest.lines, LogCursor(file: cursor.file, offset: cursor.offset + rest.bytes)) }
+        }
+        let start = here.file == cursor.file ? cursor.offset : 0
+        let rest = whole(PlainFiles.read(path, from: start, limit: TrainingService.logBytesMax))
+        return (rest.lines, LogCursor(file: here.file, offset: start + rest.bytes))
+    }
+
+    /// Lines that have their end; what follows is read again.
+    private func whole(_ bytes: [UInt8]) -> (lines: [String], bytes: Int) {
+        guard let end = bytes.lastIndex(of: 0x0A) else { return ([], 0) }
+        let lines = bytes[..<end].split(separator: 0x0A, omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+        return (lines, end + 1)
+    }
+}

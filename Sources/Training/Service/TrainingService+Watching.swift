@@ -1,0 +1,82 @@
+import Conducting
+import Faults
+import Glibc
+import JSON
+import Telemetry
+import Worker
+
+extension TrainingService {
+    /// A rank takes no step for so many times the median of its steps, and at least for so long: it hangs.
+    static let hangFactor = 20.0
+    static let hangFloor = 15.0
+    /// How long ranks have for saying what they are doing.
+    static let stackPatience = Duration.seconds(2)
+
+    func watch(_ watched: JobMachine.Watched, _ conductor: Conductor<JobMachine>) async {
+        switch watched {
+        case .worker(let run, let slot, let life, let handle):
+            await engine.wait(for: handle)
+            if Task.isCancelled { return }
+            await workerEnded(run, slot, life, conductor)
+        case .progress(let run):
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(1))
+                guard !Task.isCancelled, let machine = await conductor.machine, machine.run == run, machine.state == .running else {
+                    return
+                }
+                if let since = stillness(of: machine) { await endStuckRank(of: machine, still: since) }
+            }
+        }
+    }
+
+    /// Seconds since any rank took a step, where that is too long.
+    private func stillness(of machine: JobMachine) -> Double? {
+        guard let board = boards[machine.name], let placed = machine.placedAt else { return nil }
+        // Replacements and restarts take their own time.
+        guard machine.ranks.allSatisfy({ $0.state == .up }) else { return nil }
+        let ranks = machine.ranks.indices.compactMap { board.ranks[$0] }
+        guard ranks.count == machine.world, let seconds = board.stepSeconds,
+            ranks.allSatisfy({ $0.recent.count >= 3 && $0.steppedAt > placed.milliseconds })
+        else { return nil }
+        let last = ranks.map(\.steppedAt).max() ?? 0
+        let mended = machine.losses.compactMap(\.mendedAt).map(\.milliseconds).max() ?? 0
+        let still = Double(Timestamp.now().milliseconds - max(last, mended)) / 1_000
+        return still > max(Self.hangFloor, Self.hangFactor * seconds) ? still : nil
+    }
+
+    /// All of them stand still, because they wait for one. That is the one which does not answer, or which is the furthest
+    /// behind, or which is not in the middle of waiting for the others.
+    private func endStuckRank(of machine: JobMachine, still seconds: Double) async {
+        let asked = Timestamp.now()
+        for slot in machine.ranks.indices {
+            boards[machine.name]?.ranks[slot]?.stack = []
+            var order = Order()
+            order.stackWanted = Nudge()
+            await theDesk().tell(machine.key(slot), order)
+        }
+        let deadline = ContinuousClock.now + Self.stackPatience
+        while ContinuousClock.now < deadline, boards[machine.name]?.ranks.values.contains(where: { $0.stack.isEmpty }) == true {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        guard let now = await conductors[machine.name]?.machine, now.run == machine.run, now.ranks == machine.ranks,
+            let board = boards[machine.name], board.ranks.values.allSatisfy({ $0.steppedAt < asked.milliseconds })
+        else { return }
+        let ranks = machine.ranks.indices.compactMap { slot in board.ranks[slot].map { (slot: slot, rank: $0) } }
+        guard let stuck = ranks.min(by: { Self.suspicion($0.rank) < Self.suspicion($1.rank) }) else { return }
+        let key = machine.key(stuck.slot)
+        let what =
+            "no step for \(Int(seconds)) s, after steps of \(JobBoard.median(stuck.rank.recent).map { "\(Int($0 * 1_000)) ms" } ?? "?")"
+        hanging[key] = stuck.rank.stack.isEmpty ? "\(what); it does not answer" : what
+        log.warning("a rank hangs", ["job": .string(machine.name), "rank": .integer(Int64(stuck.slot)), "why": .string(what)])
+        var order = Order()
+        order.leave = Nudge()
+        await theDesk().tell(key, order)
+    }
+
+    /// The least is suspected first.
+    private static func suspicion(_ rank: JobBoard.RankFigures) -> (Int, Int64, Int) {
+        let waiting = ["openclaw", "all_reduce", "allreduce", "wait", "barrier", "recv", "broadcast"]
+        let isWaiting = rank.stack.contains { thread in waiting.contains { thread.contains($0) } }
+        return (rank.stack.isEmpty ? 0 : 1, rank.step, isWaiting ? 1 : 0)
+    }
+}
