@@ -103,14 +103,14 @@ let house: [Target] = [
             "Experiments", "Faults", "Gateway", "HTTP", "JSON", "Ledger", "Outcomes", "Providers", "Registry", "Releases",
             "Routing", "SQL",
             "Sockets",
-            "Telemetry", "YAML",
+            "Telemetry", "Training", "YAML",
         ]
     ),
     module(
         "Commands",
         [
             "Arguments", "ControlPlane", "Experiments", "Faults", "HTTP", "JSON", "Ledger", "Routing", "Sockets", "Telemetry",
-            "Statistics", "Training", "YAML",
+            "Statistics", "Training", "Worker", "YAML",
         ]
     ),
     .executableTarget(name: "openclaw", dependencies: ["Commands"], swiftSettings: settings),
@@ -165,8 +165,9 @@ let rooms: [Target] = [
     tests(
         "ExperimentsTests",
         ["Conducting", "Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
-    tests("TrainingTests", ["Faults", "Training"]),
     tests("CollectivesTests", ["CCollectives", "Collectives", "Processes", "Statistics", "TestFolders"]),
+    tests("WorkerTests", ["JSON", "RPC", "Worker"]),
+    tests("TrainingTests", ["Conducting", "Faults", "Telemetry", "Training", "YAML"]),
     tests(
         "GatewayTests",
         [

@@ -16,7 +16,9 @@ public enum OpenClaw {
         PromptAdd.command, PromptApply.command, PromptList.command, PromptShow.command, PromptDiff.command, PromptRender.command,
         ProviderApply.command, ProviderList.command, ProviderShow.command,
         VersionList.command, VersionShow.command,
-        TrainSimulate.command,
+        TrainSubmit.command, TrainList.command, TrainStatus.command, TrainLogs.command, TrainCancel.command, TrainScale.command,
+        TrainExplain.command, TrainReport.command, TrainSimulate.command, WorkerProcess.command,
+        NodeList.command, NodeDrain.command, NodeResume.command,
         ExperimentAnalyze.command, ExperimentSimulate.command,
         AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
         AuditCheckpoint.command, AuditExport.command,
@@ -30,7 +32,7 @@ public enum OpenClaw {
         ("model", "What can be released"), ("prompt", "What a language model is told"),
         ("provider", "Who answers for language models"),
         ("version", "Immutable states of models, and the version of this program"),
-        ("train", "Where and how training jobs run"),
+        ("train", "Where and how training jobs run"), ("node", "What training jobs run on"),
         ("token", "Who may do what"), ("audit", "What was decided, and its proof"),
     ]
 

@@ -11,6 +11,7 @@ import SQL
 public import Sockets
 import Synchronization
 import Telemetry
+import Training
 
 /// The whole of `openclaw serve`: opens the home, restores the services, wires them, serves both planes.
 public final class Daemon: Sendable {
@@ -264,6 +265,7 @@ public final class Daemon: Sendable {
     }
 
     private func close(_ services: Services) async {
+        await services.training.drain()
         await services.experiments.drain()
         await services.releases.drain(stopServers: settings.stopServersAtExit)
         await services.outcomes.close()

@@ -7,6 +7,7 @@ import Providers
 import Registry
 import Releases
 import Routing
+import Training
 
 /// The capabilities of one installation, restored from its ledger and connected to each other.
 struct Services: Sendable {
@@ -17,5 +18,6 @@ struct Services: Sendable {
     let outcomes: OutcomeStore
     let releases: ReleaseService
     let experiments: ExperimentService
+    let training: TrainingService
     let tokens: TokenService
 }

@@ -8,6 +8,7 @@ import Registry
 import Releases
 import Routing
 import Synchronization
+import Training
 
 /// Connects the capabilities to each other and restores them. It decides nothing.
 enum Wiring {
@@ -38,12 +39,15 @@ enum Wiring {
                 settings: .init(directory: home.experiments), ledger: ledger, registry: registry, routes: routes,
                 outcomes: outcomes, release: { (request) throws(Fault) in try await winners.conduct(request) },
                 spent: { name in await publisher.spent(by: name) })
+            let training = TrainingService(settings: ThisProgram.training(in: home), ledger: ledger, registry: registry)
             do throws(Fault) {
                 try await releases.restore()
                 try await experiments.restore()
+                try await training.restore()
                 try await FirstToken.ensure(in: home, tokens)
             } catch {
                 // Each holds its file: what stays open would be in the way of the next try.
+                await training.drain()
                 await experiments.drain()
                 await releases.drain(stopServers: false)
                 await outcomes.close()
@@ -51,7 +55,7 @@ enum Wiring {
             }
             return Services(
                 ledger: ledger, registry: registry, providers: providers, routes: routes, outcomes: outcomes, releases: releases,
-                experiments: experiments, tokens: tokens)
+                experiments: experiments, training: training, tokens: tokens)
         } catch {
             await ledger.close()
             throw error

@@ -155,6 +155,7 @@ public actor RankSupervisor {
     // MARK: The end
 
     private func finish(_ ended: Ended) async {
+        hasEnded = true
         limits.remove()
         var report = Report()
         report.ended = ended
@@ -168,11 +169,13 @@ public actor RankSupervisor {
     }
 
     private var isDisowned = false
+    private var hasEnded = false
 
     private func leave(because why: String) {
         isDisowned = true
-        log.note("ended by the daemon: \(why)")
         wasStopped = true
+        guard !hasEnded else { return }
+        log.note("ended by the daemon: \(why)")
         child?.signal(SIGKILL)
     }
 

@@ -24,7 +24,7 @@ enum ExperimentPage {
             """
     }
 
-    private static let style = """
+    static let style = """
         :root{color-scheme:light dark;--ink:#1c1b19;--faint:#6f6b64;--line:#d9d4cb;--paper:#faf8f4;--good:#2f7d4f;--bad:#b3402e}
         @media(prefers-color-scheme:dark){:root{--ink:#ece8e0;--faint:#9a958b;--line:#3a3732;--paper:#171614;--good:#6fc08f;--bad:#e58a77}}
         body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 ui-sans-serif,system-ui,sans-serif}
@@ -62,7 +62,7 @@ enum ExperimentPage {
         seconds < 1 ? "\(Figures.significant(seconds * 1_000, 0)) ms" : Figures.duration(.milliseconds(Int64(seconds * 1_000)))
     }
 
-    private static func figure(_ title: String, _ svg: String, _ legend: String) -> String {
+    static func figure(_ title: String, _ svg: String, _ legend: String) -> String {
         svg.isEmpty ? "" : "<figure><figcaption>\(escaped(title))</figcaption>\(legend)\(svg)</figure>"
     }
 

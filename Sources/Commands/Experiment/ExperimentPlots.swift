@@ -94,6 +94,23 @@ enum DifferencePlot {
     }
 }
 
+/// One value over time.
+enum CurvePlot {
+    static func svg(_ curve: JSONValue) -> String {
+        let points = (curve.arrayValue ?? []).compactMap { point -> (at: Int64, value: Double)? in
+            guard let at = ExperimentPage.moment(point["at"]), let value = point["value"]?.numberValue else { return nil }
+            return (at.milliseconds, value)
+        }
+        guard points.count > 1, let first = points.first, let last = points.last else { return "" }
+        let (low, high) = (points.map(\.value).min() ?? 0, points.map(\.value).max() ?? 1)
+        let plot = Plot(from: first.at, to: last.at, low: low, high: high)
+        let line = points.map { plot.point($0.at, $0.value) }.joined(separator: " ")
+        return plot.framed(
+            "<polyline fill=\"none\" stroke=\"\(ExperimentPage.colour(1))\" stroke-width=\"2\" points=\"\(line)\"/>",
+            ticks: [(low, Figures.value(low, unit: "")), (high, Figures.value(high, unit: ""))])
+    }
+}
+
 extension Figures {
     /// A coordinate: two decimals, no thousands apart.
     fileprivate static func plain(_ value: Double) -> String {

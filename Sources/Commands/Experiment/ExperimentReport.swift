@@ -53,7 +53,7 @@ enum ExperimentReport {
         return table.text(style)
     }
 
-    private static func write(_ page: String, to path: String) throws(Fault) {
+    static func write(_ page: String, to path: String) throws(Fault) {
         let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw unwritable(path) }
         defer { close(file) }

@@ -25,6 +25,9 @@ struct StatusWatcher {
         static let experiment = Subject(
             noun: "experiment", collection: "experiments", isDecided: ExperimentScreen.isDecided,
             text: { ExperimentScreen.text($0, $1, now: .now()) }, line: ExperimentScreen.line, failures: ["failed"])
+        static let job = Subject(
+            noun: "job", collection: "jobs", isDecided: TrainScreen.isDecided,
+            text: { TrainScreen.text($0, $1, now: .now()) }, line: TrainScreen.line, failures: ["failed", "cancelled"])
     }
 
     /// How long a daemon may be away.

@@ -3,6 +3,6 @@ enum AllEndpoints {
     static let list: [Endpoint] =
         HealthRoutes.endpoints + ApplyRoutes.endpoints + RegistryRoutes.endpoints + PromptRoutes.endpoints
         + ProviderRoutes.endpoints + TrafficRoutes.endpoints
-        + ReleaseRoutes.endpoints + ExperimentRoutes.endpoints
+        + ReleaseRoutes.endpoints + ExperimentRoutes.endpoints + TrainingRoutes.endpoints + NodeRoutes.endpoints
         + OutcomeRoutes.endpoints + EvaluationDoor.endpoints + TokenRoutes.endpoints + AuditRoutes.endpoints + EventRoutes.endpoints
 }

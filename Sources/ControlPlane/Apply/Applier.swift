@@ -5,6 +5,7 @@ import Providers
 import Registry
 import Releases
 import Routing
+import Training
 import YAML
 
 /// Applies what files declare. All of them are read before the first is applied, so that a mistake in the last changes nothing.
@@ -58,7 +59,21 @@ struct Applier: Sendable {
             return Applied(kind: "route", name: spec.name, outcome: outcome.rawValue)
         case .release(let node): return try await release(node)
         case .experiment(let node): return try await experiment(node)
+        case .queuePolicy(let policy):
+            let isNews = try await services.training.apply(policy, by: by)
+            return Applied(kind: "queue_policy", name: policy.policy, outcome: isNews ? "changed" : "unchanged")
+        case .job(let spec, let directory): return try await job(spec, directory)
         }
+    }
+
+    /// As with releases and experiments; `train submit` always begins anew.
+    private func job(_ spec: JobSpec, _ directory: String) async throws(Fault) -> Applied {
+        if await services.training.spec(of: spec.name) == spec {
+            return Applied(kind: "training_job", name: spec.name, outcome: "unchanged")
+        }
+        let status = try await services.training.submit(spec, in: directory, by: by)
+        let isQueued = status["state"]?.stringValue == "queued"
+        return Applied(kind: "training_job", name: spec.name, outcome: isQueued ? "queued" : "started")
     }
 
     /// As with releases: the content of the latest attempt, running or ended, starts no other one.

@@ -5,6 +5,7 @@ import Providers
 import Registry
 import Releases
 import Routing
+import Training
 import YAML
 
 /// One thing a user declared in a file.
@@ -16,8 +17,10 @@ enum Resource: Sendable {
     /// Read for its mistakes already; the service reads it again against what is there.
     case release(YAMLNode)
     case experiment(YAMLNode)
+    case queuePolicy(QueuePolicySpec)
+    case job(JobSpec, directory: String)
 
-    static let kinds = ["model", "prompt", "provider", "route", "release_pipeline", "experiment"]
+    static let kinds = ["model", "prompt", "provider", "route", "release_pipeline", "experiment", "queue_policy", "training_job"]
 
     var kind: String {
         switch self {
@@ -27,6 +30,8 @@ enum Resource: Sendable {
         case .route: "route"
         case .release: "release_pipeline"
         case .experiment: "experiment"
+        case .queuePolicy: "queue_policy"
+        case .job: "training_job"
         }
     }
 
@@ -38,6 +43,8 @@ enum Resource: Sendable {
         case .route: 2
         case .release: 3
         case .experiment: 4
+        case .queuePolicy: 5
+        case .job: 6
         }
     }
 
@@ -45,6 +52,7 @@ enum Resource: Sendable {
     var actsAsDaemon: Bool {
         // A provider names a variable or file that the daemon reads, and sends to an address that stands beside it.
         if case .provider = self { return true }
+        if case .job = self { return true }
         guard case .model(let model) = self else { return false }
         return model.build != nil || model.serve != nil || model.smoke != nil
     }
@@ -106,6 +114,8 @@ public struct ResourceFile: Sendable {
         case "experiment":
             _ = try ExperimentSpec(entry.value)
             return .experiment(entry.value)
+        case "queue_policy": return .queuePolicy(try QueuePolicySpec(entry.value))
+        case "training_job": return .job(try JobSpec(entry.value), directory: directory)
         default: preconditionFailure("an unknown kind was refused above")
         }
     }

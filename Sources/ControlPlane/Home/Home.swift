@@ -40,6 +40,7 @@ public struct Home: Sendable, Equatable {
     /// What units of experiments saw first.
     var units: String { "\(path)/units" }
     var experiments: String { "\(path)/experiments" }
+    var training: String { "\(path)/training" }
 
     /// Makes the folder (and those above it), 0700: it holds keys and tokens.
     func create() throws(Fault) {
@@ -49,7 +50,8 @@ public struct Home: Sendable, Equatable {
             if unsafe mkdir(built, 0o700) == 0 || errno == EEXIST || errno == EISDIR { continue }
             throw unusable(built, TextFile.systemError())
         }
-        for inner in [artifacts, outcomes, releases, experiments] where unsafe mkdir(inner, 0o700) != 0 && errno != EEXIST {
+        for inner in [artifacts, outcomes, releases, experiments, training] where unsafe mkdir(inner, 0o700) != 0 && errno != EEXIST
+        {
             throw unusable(inner, TextFile.systemError())
         }
         var status = stat()

@@ -29,7 +29,7 @@ extension JobMachine {
         case .formed:
             epoch = 1
             for slot in ranks.indices { ranks[slot].hasMet = true }
-            mend(at: now)
+            mend(at: now, withMesh: true)
             return []
         case .met(let slot, _):
             guard epoch > 0 else { return [] }
@@ -39,7 +39,7 @@ extension JobMachine {
             return []
         case .joined(let slot, _, _):
             ranks[slot].state = .up
-            mend(at: now)
+            mend(at: now, withMesh: true)
             return []
         case .left(let slot, _): return left(slot, at: now)
         case .died(let slot, _, let death, let survivable, let step):
@@ -85,14 +85,19 @@ extension JobMachine {
         guard ranks.indices.contains(slot), ranks[slot].life == life, state.isSeated else { return [] }
         ranks[slot].handle = handle
         if ranks[slot].state == .starting { ranks[slot].state = .up }
-        if state == .starting, ranks.allSatisfy({ $0.state == .up }) { state = .running }
+        if state == .starting, ranks.allSatisfy({ $0.state == .up }) {
+            state = .running
+            mend(at: now, withMesh: false)
+        }
         // It began while the job was already asked to end.
         return state == .stopping ? [Order(.stop(withinSeconds: 0, checkpoint: false))] : []
     }
 
     /// The last unmended loss is over: the job trains as before.
-    private mutating func mend(at now: Timestamp) {
-        for index in losses.indices where losses[index].mendedAt == nil { losses[index].mendedAt = now }
+    private mutating func mend(at now: Timestamp, withMesh: Bool) {
+        for index in losses.indices where losses[index].mendedAt == nil && losses[index].hadMesh == withMesh {
+            losses[index].mendedAt = now
+        }
     }
 
     // MARK: Ends of ranks
@@ -157,7 +162,9 @@ extension JobMachine {
     private mutating func record(_ slot: Int, _ death: RankDeath, _ step: Int64, survived: Bool, at now: Timestamp) {
         if losses.count >= Self.lossesMax { losses.remove(at: 1) }  // the first one tells most
         losses.append(
-            Loss(at: now, run: run, slot: slot, life: ranks[slot].life, death: death, wasSurvived: survived, step: step))
+            Loss(
+                at: now, run: run, slot: slot, life: ranks[slot].life, death: death, wasSurvived: survived,
+                hadMesh: epoch > 0, step: step))
     }
 
     /// Others die of the first death. Where the first to be heard of only lost its connection, it was not the first to die.

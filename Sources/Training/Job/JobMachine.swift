@@ -36,6 +36,8 @@ public struct JobMachine: Equatable, Sendable {
         public var life: Int
         public var death: RankDeath
         public var wasSurvived: Bool
+        /// The ranks had met: they train again when they meet again. Without a mesh, when all of them run.
+        public var hadMesh: Bool
         /// The last step that the job had taken.
         public var step: Int64
         /// When its replacement took part, or the job had started again.
@@ -122,6 +124,12 @@ extension JobMachine: Machine {
         }
         if state == .running { watched.append(.progress(run: run)) }
         return watched
+    }
+
+    public mutating func take(_ recorded: [Intent], insteadOf decided: [Intent]) {
+        intents.removeAll { intent in decided.contains { $0.id == intent.id } }
+        intents += recorded
+        nextIntent = max(nextIntent, (recorded.map(\.id).max() ?? 0) + 1)
     }
 
     public func isStale(_ event: Event, at now: Timestamp) -> Bool {

@@ -66,6 +66,11 @@ extension TrainingService {
         let stack = board.ranks[key.slot]?.stack ?? []
         if !ended.fault.isEmpty { return RankDeath(.notStarted, detail: ended.fault) }
         if let hung = hanging.removeValue(forKey: key) { return RankDeath(.hung, detail: hung, stack: stack) }
+        // A shell tells of a command that a signal ended by 128 and its number.
+        if ended.signal == 0, (129...159).contains(ended.code), ended.exception.isEmpty {
+            return RankDeath(
+                ended.isOutOfMemory ? .outOfMemory : .killed, signal: Int(ended.code) - 128, lastLines: ended.lastLines)
+        }
         var death = RankDeath(
             ended.isOutOfMemory ? .outOfMemory : ended.signal != 0 ? .killed : .exited, code: Int(ended.code),
             signal: Int(ended.signal), exception: ended.exception, lastLines: ended.lastLines)

@@ -85,6 +85,9 @@ extension TrainingService {
 public struct LogCursor: Equatable, Sendable {
     var file: UInt64
     var offset: Int
+
+    /// Before everything.
+    public static let start = LogCursor(file: 0, offset: 0)
 }
 
 /// Reads a rank's log, through the file that it was before it began anew.

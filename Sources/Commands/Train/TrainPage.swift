@@ -1,0 +1,59 @@
+import JSON
+import Telemetry
+
+/// A job's report as one HTML page: no script, nothing fetched.
+enum TrainPage {
+    static func html(_ report: JSONValue) -> String {
+        let name = ExperimentPage.escaped(TrainScreen.name(report))
+        let curves = report["curves"]?.objectValue ?? [:]
+        let figures = curves.keys.sorted { ($0 == "loss" ? 0 : 1, $0) < ($1 == "loss" ? 0 : 1, $1) }.map { curve in
+            let title = curve == "samples_per_s" ? "Samples per second" : curve
+            return ExperimentPage.figure(ExperimentPage.escaped(title), CurvePlot.svg(curves[curve] ?? .null), "")
+        }
+        return """
+            <!doctype html>
+            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>\(name)</title><style>\(ExperimentPage.style)</style></head><body><main>
+            <p class="kind">training job \(name)</p>
+            <h1>\(name) \(ExperimentPage.escaped(TrainScreen.state(report)))</h1>
+            <p>\(ExperimentPage.escaped((report["advice"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: "; ")))</p>
+            \(facts(report))
+            \(figures.joined(separator: "\n"))
+            \(ranks(report))
+            \(losses(report))
+            <p class="foot">Made \(ExperimentPage.escaped(Figures.moment(report["reported_at"]?.stringValue ?? ""))) by OpenClaw.</p>
+            </main></body></html>
+            """
+    }
+
+    private static func facts(_ report: JSONValue) -> String {
+        let items = TrainReport.facts(report).map {
+            "<div><dt>\(ExperimentPage.escaped($0.0))</dt><dd>\(ExperimentPage.escaped($0.1))</dd></div>"
+        }
+        return "<dl>" + items.joined() + "</dl>"
+    }
+
+    private static func ranks(_ report: JSONValue) -> String {
+        let heading = ["rank", "steps", "samples/s", "step", "compute", "sync", "wait", "cpu", "memory peak"]
+        let rows = (report["per_rank"]?.arrayValue ?? []).map { rank in
+            "<tr>" + TrainReport.row(rank).map { "<td>\(ExperimentPage.escaped($0))</td>" }.joined() + "</tr>"
+        }
+        guard !rows.isEmpty else { return "" }
+        return
+            "<h2>Ranks</h2><div class=\"wide\"><table><tr>\(heading.map { "<th>\($0)</th>" }.joined())</tr>\(rows.joined())</table></div>"
+    }
+
+    private static func losses(_ report: JSONValue) -> String {
+        let rows = (report["failures_cost"]?["items"]?.arrayValue ?? []).map { loss in
+            let after = loss["mended_after_s"]?.numberValue.map { Figures.duration(.milliseconds(Int64($0 * 1_000))) } ?? ""
+            let cells = [
+                "\(loss["rank"]?.integerValue ?? 0)", loss["how"]?.stringValue ?? "",
+                loss["survived"]?.boolValue == true ? "the others went on" : "whole job", after,
+            ]
+            return "<tr>" + cells.map { "<td class=\"text\">\(ExperimentPage.escaped($0))</td>" }.joined() + "</tr>"
+        }
+        guard !rows.isEmpty else { return "" }
+        return
+            "<h2>Failures</h2><div class=\"wide\"><table><tr><th>rank</th><th>how</th><th>then</th><th>after</th></tr>\(rows.joined())</table></div>"
+    }
+}

@@ -1,0 +1,127 @@
+import JSON
+import Telemetry
+
+/// How a training job is shown: where it stands first, what happened to it beside, the next command last.
+enum TrainScreen {
+    static func text(_ status: JSONValue, _ style: Style, now: Timestamp) -> String {
+        var lines = [head(status, style, now)]
+        if let waits = status["waits"]?.stringValue {
+            let until = status["until"]?.stringValue.map { " (until about \(Figures.moment($0)))" } ?? ""
+            lines.append("  waits    \(waits)\(until)")
+        }
+        if let because = status["because"]?.stringValue { lines.append("  because  \(because)") }
+        if let cause = status["first_cause"] { lines += firstCause(cause, style) }
+        lines += losses(status, style, now)
+        if let version = status["version"]?.stringValue { lines.append("  made     \(style.good(version))") }
+        if let checkpoint = status["checkpoint"] {
+            lines.append(
+                "  checkpoint at step \(Figures.count(checkpoint["step"]?.integerValue ?? 0)), \(checkpoint["count"]?.integerValue ?? 0) in all"
+            )
+        }
+        for warning in (status["warnings"]?.arrayValue ?? []).prefix(5) {
+            let why = warning["why"]?.stringValue ?? ""
+            lines.append("  \(style.open("warning"))  \(warning["what"]?.stringValue ?? "")\(why.isEmpty ? "" : " (\(why))")")
+        }
+        if let trouble = status["trouble"]?["what"]?.stringValue { lines.append("  trouble  \(trouble)") }
+        lines.append(
+            "next: openclaw train \((status["next"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: " | "))")
+        return lines.joined(separator: "\n")
+    }
+
+    /// One line, for logs: what moved since the last look can be seen in it.
+    static func line(_ status: JSONValue) -> String {
+        var parts = [name(status), state(status)]
+        if let waits = status["waits"]?.stringValue { parts.append(waits) }
+        let world = status["world"]?.integerValue ?? 0
+        if world > 0 { parts.append("\(upRanks(status)) of \(world) ranks") }
+        if let step = status["progress"]?["step"]?.integerValue, step > 0 { parts.append("step \(step)") }
+        parts += values(status)
+        if let failures = status["failures"]?.integerValue, failures > 0 { parts.append("failures \(failures)") }
+        return parts.joined(separator: "  ")
+    }
+
+    static func isDecided(_ status: JSONValue) -> Bool { ["finished", "failed", "cancelled"].contains(state(status)) }
+
+    static func name(_ status: JSONValue) -> String { status["name"]?.stringValue ?? "" }
+    static func state(_ status: JSONValue) -> String { status["state"]?.stringValue ?? "" }
+
+    // MARK: Parts
+
+    private static func upRanks(_ status: JSONValue) -> Int {
+        (status["ranks"]?.arrayValue ?? []).count { ["up", "joining", "done"].contains($0["state"]?.stringValue ?? "") }
+    }
+
+    /// `running on 3 of 3 ranks   epoch 7/20   ████░░ 38 %   loss 0.214   8 940 samples/s   about 1 m 50 s left`
+    private static func head(_ status: JSONValue, _ style: Style, _ now: Timestamp) -> String {
+        let world = status["world"]?.integerValue ?? 0
+        var parts: [String] = []
+        let name = style.strong(name(status))
+        switch state(status) {
+        case "running": parts.append("\(name) \(style.good("running")) on \(upRanks(status)) of \(world) ranks")
+        case "finished": parts.append("\(name) \(style.good("finished"))")
+        case "failed": parts.append("\(name) \(style.bad("failed"))")
+        case let other: parts.append("\(name) \(style.open(other))")
+        }
+        let progress = status["progress"] ?? .null
+        if let epochs = progress["epochs_total"]?.integerValue {
+            parts.append("epoch \(progress["epoch"]?.integerValue ?? 0)/\(epochs)")
+        }
+        if let fraction = progress["fraction"]?.numberValue {
+            parts.append("\(bar(fraction)) \(Int((fraction * 100).rounded())) %")
+        }
+        if let step = progress["step"]?.integerValue, step > 0 { parts.append("step \(Figures.count(step))") }
+        parts += values(status)
+        if let rate = progress["samples_per_s"]?.numberValue { parts.append("\(Figures.count(Int64(rate.rounded()))) samples/s") }
+        if state(status) == "running", let left = progress["seconds_left"]?.numberValue {
+            parts.append("about \(Figures.duration(.milliseconds(Int64(left * 1_000)))) left")
+        } else if let elapsed = elapsed(status, now) {
+            parts.append(elapsed)
+        }
+        return parts.joined(separator: "   ")
+    }
+
+    static func bar(_ fraction: Double) -> String {
+        let full = Int((max(0, min(1, fraction)) * 16).rounded(.down))
+        return String(repeating: "█", count: full) + String(repeating: "░", count: 16 - full)
+    }
+
+    /// What the script logged: the loss first.
+    private static func values(_ status: JSONValue) -> [String] {
+        let values = status["progress"]?["values"]?.objectValue ?? [:]
+        let names = values.keys.sorted { ($0 == "loss" ? 0 : 1, $0) < ($1 == "loss" ? 0 : 1, $1) }
+        return names.prefix(3).compactMap { name in values[name]?.numberValue.map { "\(name) \(Figures.value($0, unit: ""))" } }
+    }
+
+    private static func elapsed(_ status: JSONValue, _ now: Timestamp) -> String? {
+        guard let start = (status["started_at"] ?? status["submitted_at"])?.stringValue.flatMap(Timestamp.init(rfc3339:)) else {
+            return nil
+        }
+        let end = status["ended_at"]?.stringValue.flatMap(Timestamp.init(rfc3339:)) ?? now
+        return Figures.duration(max(.zero, end - start))
+    }
+
+    private static func firstCause(_ cause: JSONValue, _ style: Style) -> [String] {
+        var lines = ["  first    \(style.bad(cause["text"]?.stringValue ?? ""))"]
+        for line in (cause["last_lines"]?.arrayValue ?? []).compactMap(\.stringValue).suffix(8) {
+            lines.append("           \(style.faint(line))")
+        }
+        for thread in (cause["stack"]?.arrayValue ?? []).compactMap(\.stringValue).prefix(1) {
+            for line in thread.split(separator: "\n").suffix(8) { lines.append("           \(style.faint(String(line)))") }
+        }
+        return lines
+    }
+
+    private static func losses(_ status: JSONValue, _ style: Style, _ now: Timestamp) -> [String] {
+        (status["losses"]?.arrayValue ?? []).suffix(4).map { loss in
+            let ago =
+                loss["at"]?.stringValue.flatMap(Timestamp.init(rfc3339:)).map { Figures.duration(max(.zero, now - $0)) } ?? "?"
+            let after = loss["mended_after_s"]?.numberValue.map { Figures.duration(.milliseconds(Int64($0 * 1_000))) }
+            let then =
+                loss["survived"]?.boolValue == true
+                ? "the others went on" + (after.map { "; its replacement was there after \($0)" } ?? "")
+                : after.map { "the whole job trained again after \($0)" }
+                    ?? (isDecided(status) ? "the whole job ended with it" : "the whole job starts again")
+            return "  rank \(loss["rank"]?.integerValue ?? 0) died \(ago) ago (\(loss["text"]?.stringValue ?? "")); \(then)"
+        }
+    }
+}
