@@ -17,6 +17,7 @@ public enum OpenClaw {
         ProviderApply.command, ProviderList.command, ProviderShow.command,
         VersionList.command, VersionShow.command,
         TrainSubmit.command, TrainList.command, TrainStatus.command, TrainLogs.command, TrainCancel.command, TrainScale.command,
+        TrainResume.command,
         TrainExplain.command, TrainReport.command, TrainSimulate.command, WorkerProcess.command,
         NodeList.command, NodeDrain.command, NodeResume.command,
         ExperimentAnalyze.command, ExperimentSimulate.command,

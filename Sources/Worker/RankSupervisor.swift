@@ -210,11 +210,12 @@ public actor RankSupervisor {
         if report.hello != nil {
             hasHello = true
             let joining = plan.environment["OPENCLAW_JOINING"] == "1"
-            door?.say(
-                [
+            door?.greet(
+                descriptor,
+                with: [
                     "type": "welcome", "slot": .integer(Int64(plan.slot)), "world": .integer(Int64(plan.world)),
                     "attempt": .integer(Int64(plan.attempt)), "joining": .bool(joining),
-                ], to: descriptor)
+                ])
             // A membership that came before somebody listened.
             if let lastMembership { door?.say(lastMembership, to: descriptor) }
         }

@@ -13,7 +13,8 @@ final class ScriptDoor: Sendable {
     let path: String
     private let listener: Int32
     private let connections = Mutex<[Int32]>([])
-    /// The last words of each kind that whoever connects later has to hear.
+    /// Those that have said hello: nobody hears anything before.
+    private let greeted = Mutex<Set<Int32>>([])
     private let hear: @Sendable (JSONValue, Int32) -> Void
 
     /// `hear` is called with each message and the connection it came by, in order, on threads of their own.
@@ -82,8 +83,14 @@ final class ScriptDoor: Sendable {
         end(descriptor)
     }
 
-    /// To everybody who is connected. One that does not read for a second is left out.
-    func say(_ message: JSONValue) { for descriptor in connections.withLock(\.self) { say(message, to: descriptor) } }
+    /// To everybody who has said hello. One that does not read for a second is left out.
+    func say(_ message: JSONValue) { for descriptor in greeted.withLock(\.self).sorted() { say(message, to: descriptor) } }
+
+    /// The first words to somebody who has said hello.
+    func greet(_ descriptor: Int32, with message: JSONValue) {
+        say(message, to: descriptor)
+        _ = greeted.withLock { $0.insert(descriptor) }
+    }
 
     func say(_ message: JSONValue, to descriptor: Int32) {
         let bytes = Array((message.canonicalText + "\n").utf8)
@@ -96,6 +103,7 @@ final class ScriptDoor: Sendable {
     }
 
     private func end(_ descriptor: Int32) {
+        _ = greeted.withLock { $0.remove(descriptor) }
         connections.withLock { connections in
             connections.removeAll { $0 == descriptor }
             close(descriptor)

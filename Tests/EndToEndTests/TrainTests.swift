@@ -31,7 +31,7 @@ import Testing
     private func until(_ name: String, _ what: String, _ condition: (JSONValue) -> Bool) async throws -> JSONValue {
         try await workshop.until("\(name) \(what)") {
             let status = try await self.status(name)
-            return condition(status) ? status : nil
+            return condition(status) ? Optional.some(status) : Optional.none
         }
     }
 
@@ -81,6 +81,20 @@ import Testing
         let report = try JSONValue(parsing: try await workshop.openclaw("train", "report", "survive", "--json").output)
         #expect(report["wire"]?["saved_bytes"]?.integerValue ?? 0 > 0)
         #expect(report["failures_cost"]?["restarts"] == 0)
+        await installation.process.stop()
+    }
+
+    @Test func `the rank that hangs is named and ended, and the others go on`() async throws {
+        let installation = try await Installation.start(in: workshop)
+        let file = job(
+            "hang", "STEPS=60 JOIN_AT=26 FROZEN=1 python3 \(Self.survivor)", ranks: 3, more: "  recovery: { hang_after: 2s }")
+        let (code, output) = try await workshop.openclaw("train", "submit", file, "--watch")
+        #expect(code == 0, "\(output)")
+        let status = try await status("hang")
+        let loss = status["losses"]?[0]
+        #expect(loss?["rank"] == 1 && loss?["how"] == "hung" && loss?["survived"] == true, "\(status.canonicalText)")
+        #expect(loss?["detail"]?.stringValue?.contains("it does not answer") == true)
+        #expect(status["run"] == 1)
         await installation.process.stop()
     }
 

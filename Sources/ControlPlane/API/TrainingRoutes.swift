@@ -70,6 +70,10 @@ enum TrainingRoutes {
             .json(try await call.services.training.cancel(call["name"], by: call.by, reason: call.body["reason"]?.stringValue))
         },
         Endpoint(
+            .post, "/api/v1/jobs/{name}/resume", .scope(.operate),
+            "Goes on with a job that an earlier version of this program recorded otherwise", takes: .object([:]), gives: status
+        ) { call throws(Fault) in .json(try await call.services.training.resume(call["name"], by: call.by)) },
+        Endpoint(
             .post, "/api/v1/jobs/{name}/scale", .scope(.operate),
             "So many ranks from now on; one that runs is stopped at a checkpoint and goes on with these",
             takes: .object(["ranks": .integer("How many")]), gives: status

@@ -102,7 +102,7 @@ public struct JobMachine: Equatable, Sendable {
 }
 
 extension JobMachine: Machine {
-    public static var kind: String { "training_job" }
+    public static var kind: String { "train" }
 
     public init(_ plan: JobPlan, attempt: Int, after previous: JobMachine?) { (self.plan, self.attempt) = (plan, attempt) }
 

@@ -3,7 +3,8 @@ public import YAML
 
 extension JobSpec {
     private static let keys = [
-        "name", "run", "workdir", "env", "ranks", "resources", "priority", "preemptible", "team", "expected", "checkpoint",
+        "name", "run", "workdir", "env", "ranks", "resources", "priority", "preemptible", "team", "expected", "engine",
+        "checkpoint",
         "recovery", "sync", "output",
     ]
 
@@ -14,6 +15,7 @@ extension JobSpec {
         self.init(name: try Self.name(try file.required("name"), of: "a training job"), run: try file.required("run").string())
         if let node = file["workdir"] { workdir = try node.string() }
         if let node = file["env"] { environment = try Self.environment(node) }
+        if let node = file["engine"] { try Self.refuseOtherEngines(node) }
         if let node = file["ranks"] { (ranksMin, ranksMax) = try Self.ranks(node) }
         if let node = file["resources"] { try readResources(node) }
         if let node = file["priority"] { priority = try Self.priority(node) }
@@ -23,8 +25,9 @@ extension JobSpec {
         if let node = file["checkpoint"] { checkpoint = try Self.checkpointing(node) }
         if let node = file["recovery"] {
             let recovery = try node.mapping("what a job outlives")
-            try recovery.refuseUnknown(known: ["max_failures"])
-            failuresMax = try recovery.required("max_failures").integer(in: 0...Self.failuresMax)
+            try recovery.refuseUnknown(known: ["max_failures", "hang_after"])
+            if let node = recovery["max_failures"] { failuresMax = try node.integer(in: 0...Self.failuresMax) }
+            if let node = recovery["hang_after"] { hangAfter = try Self.milliseconds(node, in: 1_000...86_400_000) }
         }
         if let node = file["sync"] {
             let sync = try node.mapping("how ranks agree")
@@ -54,6 +57,16 @@ extension JobSpec {
                 fix: "Use 1 to 64 letters, digits, '.', '-' and '_', beginning with a letter, a digit or '_'.")
         }
         return text
+    }
+
+    private static func refuseOtherEngines(_ node: YAMLNode) throws(Fault) {
+        let text = try node.string()
+        guard text != LocalEngine.name else { return }
+        throw node.fault(
+            "There is no engine '\(text)' in this version.",
+            why: text == "slurm" || text == "kubernetes"
+                ? "Workers are started on this machine only; \(text) comes later." : "It knows the engine local.",
+            fix: "Leave `engine:` out, or write local.")
     }
 
     private static func environment(_ node: YAMLNode) throws(Fault) -> [String: String] {

@@ -41,6 +41,8 @@ public struct JobSpec: Codable, Equatable, Sendable {
     public var checkpoint = Checkpointing()
     /// How many deaths of ranks it outlives.
     public var failuresMax = 3
+    /// Milliseconds without a step after which its ranks are asked what they do (at least 20 of its usual steps).
+    public var hangAfter: Int64 = 15_000
     public var wire = Wire.auto
     public var output: Output?
 

@@ -22,10 +22,13 @@ public struct QueuePolicySpec: Codable, Equatable, Sendable {
         self = .standard
         if let node = file["policy"] {
             policy = try node.string()
-            let names = QueuePolicy.all.map(\.name)
+            let names = QueuePolicy.all.filter { !$0.preempts }.map(\.name)
             guard names.contains(policy) else {
                 throw node.fault(
-                    "'\(policy)' is no policy.", why: "it is one of \(names.joined(separator: ", ")).",
+                    "'\(policy)' is no policy.",
+                    why: QueuePolicy.all.contains { $0.name == policy }
+                        ? "it takes places from running jobs all the time, which only `train simulate` does in this version; here it is one of \(names.joined(separator: ", "))."
+                        : "it is one of \(names.joined(separator: ", ")).",
                     fix: Suggestion.closest(to: policy, among: names).map { "Did you mean \($0)?" } ?? "Write fair.")
             }
         }

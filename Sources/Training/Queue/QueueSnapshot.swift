@@ -96,40 +96,38 @@ struct QueueSnapshot {
 
     func decide() -> Decision {
         var decision = Decision()
-        let (admitted, held) = withinQuotas()
-        for (index, wait) in held { decision.waits[names[index]] = wait }
-        let chosen = admitted.map { jobs[$0] }
-        let schedule = schedule(chosen, on: cluster, by: policy.queue, now: now.milliseconds)
-        let name = { (index: Int) in names[admitted[index]] }
-        var (taken, free) = (taken, cluster)
+        var held: Set<Int> = []
+        var schedule = Schedule()
+        var chosen: [Int] = []
+        // A start that a quota forbids is held back, and the rest is looked at anew: nobody waits for it.
+        repeat {
+            chosen = jobs.indices.filter { !held.contains($0) }
+            schedule = Training.schedule(chosen.map(capped), on: cluster, by: policy.queue, now: now.milliseconds)
+        } while hold(schedule.starts.map { (chosen[$0.job], $0.placement) }, &held, &decision)
+        let name = { (index: Int) in names[chosen[index]] }
+        var taken = taken
         for start in schedule.starts {
-            // A policy that preempts places jobs where others still run: those end first.
-            guard free.hasRoom(for: start.placement) else {
-                decision.waits[name(start.job)] = .makingRoom(from: schedule.stops.map(name))
-                continue
-            }
-            free.take(start.placement)
             let seats = seats(of: start.placement, &taken)
             let nodes = start.placement.seats.map { "\(cluster.nodes[$0.node].name) (\($0.ranks))" }.joined(separator: ", ")
             let why = "\(start.placement.ranks) ranks on \(nodes) by policy \(policy.queue.name), seen at version \(version)"
             decision.starts.append(Start(job: name(start.job), seats: seats, why: why))
         }
-        for stop in schedule.stops { decision.preemptions.append((name(stop), "the queue's order")) }
         for waiting in schedule.waits {
             switch waiting.why {
             case .noRoom(let shortfall):
-                decision.waits[name(waiting.job)] = .noRoom(shortfall, until: roomComes(for: chosen[waiting.job]))
+                decision.waits[name(waiting.job)] = .noRoom(shortfall, until: roomComes(for: jobs[chosen[waiting.job]]))
             case .keptFree(let other, let until):
                 decision.waits[name(waiting.job)] = .keptFree(for: name(other), until: Timestamp(milliseconds: until))
             }
         }
+        let started = Set(schedule.starts.map(\.job))
         if let head = schedule.head {
-            for index in chosen.indices where chosen[index].running == nil && decision.waits[name(index)] == nil {
-                if !schedule.starts.contains(where: { $0.job == index }) { decision.waits[name(index)] = .behind(name(head)) }
+            for index in chosen.indices where jobs[chosen[index]].running == nil && !started.contains(index) {
+                if decision.waits[name(index)] == nil { decision.waits[name(index)] = .behind(name(head)) }
             }
         }
         decision.order = policy.queue.sorted(jobs).filter { jobs[$0].running == nil }.map { names[$0] }
-        if !policy.queue.preempts { makeRoom(&decision) }
+        makeRoom(&decision)
         return decision
     }
 
@@ -168,31 +166,46 @@ struct QueueSnapshot {
 
     // MARK: Quotas
 
-    /// Jobs that may be looked at, and those that their team has no quota left for.
-    private func withinQuotas() -> (admitted: [Int], held: [(Int, QueueDesk.Wait)]) {
-        var used: [String: TeamQuota.Usage] = [:]
-        for job in jobs {
-            if let running = job.running { used[job.team, default: .init()].add(running.ranks, running.devices, job.gang.each) }
+    /// What its team's quota leaves of an elastic job.
+    private func capped(_ index: Int) -> QueuedJob {
+        var job = jobs[index]
+        guard job.running == nil, let quota = policy.quotas[job.team] else { return job }
+        let least = job.gang.ranks.lowerBound
+        let most = job.gang.ranks.last { ranks in quota.exceeded(by: usage(of: job, ranks, beside: inUse(by: job.team))) == nil }
+        job.gang.ranks = least...(most ?? least)
+        return job
+    }
+
+    private func inUse(by team: String) -> TeamQuota.Usage {
+        var usage = TeamQuota.Usage()
+        for job in jobs where job.team == team {
+            if let running = job.running { usage.add(running.ranks, running.devices, job.gang.each) }
         }
-        var admitted: Set<Int> = []
-        var held: [(Int, QueueDesk.Wait)] = []
-        for index in policy.queue.sorted(jobs) {
+        return usage
+    }
+
+    private func usage(of job: QueuedJob, _ ranks: Int, beside other: TeamQuota.Usage) -> TeamQuota.Usage {
+        var usage = other
+        usage.add(ranks, ranks * (job.gang.each.accelerators.first?.count ?? 0), job.gang.each)
+        return usage
+    }
+
+    /// Holds back what would be too much for a quota; true when that changes what was decided.
+    private func hold(_ starts: [(job: Int, placement: Placement)], _ held: inout Set<Int>, _ decision: inout Decision) -> Bool {
+        var used: [String: TeamQuota.Usage] = [:]
+        for (index, placement) in starts {
             let job = jobs[index]
-            guard job.running == nil, let quota = policy.quotas[job.team] else {
-                admitted.insert(index)
+            guard let quota = policy.quotas[job.team] else { continue }
+            let usage = usage(of: job, placement.ranks, beside: used[job.team] ?? inUse(by: job.team))
+            guard let limit = quota.exceeded(by: usage) else {
+                used[job.team] = usage
                 continue
             }
-            let ranks = job.gang.ranks.lowerBound
-            var usage = used[job.team] ?? .init()
-            usage.add(ranks, ranks * (job.gang.each.accelerators.first?.count ?? 0), job.gang.each)
-            if let limit = quota.exceeded(by: usage) {
-                held.append((index, .overQuota(team: job.team, limit: limit)))
-            } else {
-                admitted.insert(index)
-                used[job.team] = usage
-            }
+            decision.waits[names[index]] = .overQuota(team: job.team, limit: limit)
+            held.insert(index)
+            return true
         }
-        return (admitted.sorted(), held)
+        return false
     }
 
     // MARK: Making room
@@ -212,9 +225,12 @@ struct QueueSnapshot {
             if case .placed = place(job.gang, on: later) {
                 let leaving = jobs.indices.filter { machines[$0].state == .stopping }.map { names[$0] }
                 decision.waits[name] = .makingRoom(from: leaving)
-                decision.starts.removeAll { start in
-                    names.firstIndex(of: start.job).map { jobs[$0].priority < job.priority } ?? false
+                // Whoever is less urgent does not slip into the room that is being made.
+                for start in decision.starts
+                where names.firstIndex(of: start.job).map({ jobs[$0].priority < job.priority }) ?? false {
+                    decision.waits[start.job] = .behind(name)
                 }
+                decision.starts.removeAll { decision.waits[$0.job] == .behind(name) }
                 return
             }
             guard let victims = victims(for: job, on: later) else { continue }

@@ -14,10 +14,11 @@ extension TrainingService {
     }
 
     private func status(of machine: JobMachine) async -> JSONValue {
-        JobStatus(
-            machine: machine, board: board(of: machine), head: await conductors[machine.name]?.chronicle.head ?? .none,
-            wait: queue.waits[machine.name], place: queue.order.firstIndex(of: machine.name)
-        ).json
+        guard let chronicle = await conductors[machine.name]?.chronicle else { return .null }
+        let status = JobStatus(
+            machine: machine, board: board(of: machine), head: chronicle.head, wait: queue.waits[machine.name],
+            place: queue.order.firstIndex(of: machine.name))
+        return chronicle.telling(status.json)
     }
 
     private func unknownJob(_ name: String) -> Fault {

@@ -6,9 +6,8 @@ import Telemetry
 import Worker
 
 extension TrainingService {
-    /// A rank takes no step for so many times the median of its steps, and at least for so long: it hangs.
+    /// A rank takes no step for so many times the median of its steps, and at least for `recovery.hang_after`: it hangs.
     static let hangFactor = 20.0
-    static let hangFloor = 15.0
     /// How long ranks have for saying what they are doing.
     static let stackPatience = Duration.seconds(2)
 
@@ -41,7 +40,7 @@ extension TrainingService {
         let last = ranks.map(\.steppedAt).max() ?? 0
         let mended = machine.losses.compactMap(\.mendedAt).map(\.milliseconds).max() ?? 0
         let still = Double(Timestamp.now().milliseconds - max(last, mended)) / 1_000
-        return still > max(Self.hangFloor, Self.hangFactor * seconds) ? still : nil
+        return still > max(Double(machine.spec.hangAfter) / 1_000, Self.hangFactor * seconds) ? still : nil
     }
 
     /// All of them stand still, because they wait for one. That is the one which does not answer, or which is the furthest

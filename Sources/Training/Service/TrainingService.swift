@@ -157,6 +157,17 @@ public actor TrainingService {
         return try await status(name)
     }
 
+    /// Goes on from where this version sees a job that an earlier one recorded otherwise.
+    public func resume(_ name: String, by: String) async throws(Fault) -> JSONValue {
+        guard try await known(name).resumeByThisVersion(by: by) else {
+            throw Fault(
+                .conflict, what: "Job \(name) has nothing to resume.", why: "This version reads its ledger as it was recorded.",
+                fix: "See how it stands: openclaw train status \(name)")
+        }
+        considerSoon()
+        return try await status(name)
+    }
+
     func known(_ name: String) throws(Fault) -> Conductor<JobMachine> {
         if let conductor = conductors[name] { return conductor }
         let nearest = Suggestion.closest(to: name, among: conductors.names)

@@ -10,6 +10,7 @@ slot, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 joining = os.environ.get("OPENCLAW_JOINING") == "1"
 steps = int(os.environ.get("STEPS", "100"))
 victims = [int(part) for part in os.environ.get("VICTIMS", "").split(",") if part]
+frozen = [int(part) for part in os.environ.get("FROZEN", "").split(",") if part]
 line = socket.socket(socket.AF_UNIX)
 line.connect(os.environ["OPENCLAW_WORKER_SOCKET"])
 buffer = b""
@@ -58,13 +59,23 @@ if joining:
     step = int(os.environ.get("JOIN_AT", "30"))
     say(type="joined", epoch=epoch, step=step)
     print("joined in epoch", epoch, flush=True)
+frozen_is_gone = joining or not frozen
 while step < steps:
     step += 1
+    # As in an all-reduce: nobody gets past the step that one is stuck at.
+    while step == 25 and not frozen_is_gone:
+        message = hear(60)
+        if message["type"] == "stack_wanted":
+            say(type="stack", threads=["MainThread\n  openclaw all_reduce wait"])
+        elif message["type"] == "membership":
+            frozen_is_gone = "gone" in states(message).values()
     say(type="progress", step=step, samples=step * 8, step_s=0.02, compute_s=0.015, communication_s=0.005, wait_s=0,
         wire_bytes=step * 100, logical_bytes=step * 400, epoch=epoch, steps_total=steps)
     say(type="log", step=step, values={"loss": 1.0 / step})
     if slot in victims and not joining and step == 20:
         os.kill(os.getpid(), signal.SIGKILL)
+    if slot in frozen and not joining and step == 20:
+        os.kill(os.getpid(), signal.SIGSTOP)
     if step == 10 and slot == 0:
         say(type="checkpoint", path=os.environ["OPENCLAW_CHECKPOINTS"] + "/10", step=10, bytes=123, copy_s=0.01, write_s=0.1)
     message = hear(0.02)
@@ -72,6 +83,8 @@ while step < steps:
         print("dead", message["slot"], flush=True)
     elif message and message["type"] == "membership":
         epoch = message["epoch"]
+        if frozen and any(state == "gone" for state in states(message).values()):
+            frozen_is_gone = True
         print("epoch", epoch, json.dumps(states(message), sort_keys=True), flush=True)
     elif message and message["type"] == "stop":
         say(type="checkpoint", path=os.environ["OPENCLAW_CHECKPOINTS"] + "/last", step=step, bytes=123, copy_s=0.01, write_s=0.1)

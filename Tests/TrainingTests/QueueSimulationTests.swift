@@ -1,0 +1,163 @@
+import Conducting
+import Telemetry
+import Testing
+
+@testable import Training
+
+/// Jobs, nodes and people over virtual time, decided by the code that decides real ones.
+@Suite struct QueueSimulationTests {
+    private struct World {
+        var random: SplitMix
+        var jobs: [JobUnderTest] = []
+        var work: [Int64] = []
+        var nodes: [Node]
+        var now: Int64 = 0
+        let policy: PolicyBook.Current
+
+        init(seed: UInt64) {
+            random = SplitMix(state: seed)
+            let gpu = AcceleratorKind(resource: "nvidia.com/gpu")
+            nodes = (0..<3).map { Node("n\($0)", cpus: 4_000, memory: 8 << 30, devices: $0 < 2 ? [.init(gpu, count: 4)] : []) }
+            var quota = TeamQuota()
+            quota.ranks = 4
+            let queues = QueuePolicy.all.filter { !$0.preempts }
+            policy = .init(queue: queues[Int(random.next() % UInt64(queues.count))], quotas: ["b": quota])
+        }
+
+        func pick(_ below: Int) -> Int {
+            var copy = random
+            return Int(copy.next() % UInt64(below))
+        }
+
+        mutating func roll(_ below: Int) -> Int { Int(random.next() % UInt64(below)) }
+
+        mutating func submit() {
+            var spec = JobSpec(name: "job-\(jobs.count)", run: "true")
+            spec.ranksMin = 1 + roll(4)
+            spec.ranksMax = spec.ranksMin + roll(2)
+            spec.demand = Demand(cpus: Int64(250 * (1 + roll(8))), memory: Int64(roll(3)) << 30)
+            if roll(2) == 0 { spec.demand.accelerators = [.init(.any, count: 1 + roll(2))] }
+            spec.priority = [250, 500, 500, 750, 1_000][roll(5)]
+            spec.isPreemptible = roll(4) > 0
+            spec.team = ["a", "b", ""][roll(3)]
+            let plan = JobPlan(spec: spec, directory: "/", folder: "/", number: jobs.count + 1)
+            var job = JobUnderTest(ranks: 1)
+            job.machine = JobMachine(plan, attempt: 1, after: nil)
+            job.now = now
+            job.tell(.applied)
+            jobs.append(job)
+            work.append(Int64(1_000 + roll(20_000)))
+        }
+
+        func snapshot() -> QueueSnapshot {
+            QueueSnapshot(
+                machines: jobs.map(\.machine).filter { $0.state == .queued || $0.state.isSeated }, nodes: nodes, version: 1,
+                policy: policy, secondsLeft: { _ in nil }, now: Timestamp(milliseconds: now))
+        }
+
+        func index(_ name: String) -> Int? { jobs.firstIndex { $0.machine.name == name } }
+
+        mutating func decide() -> QueueSnapshot.Decision {
+            let decision = snapshot().decide()
+            for start in decision.starts {
+                guard let index = index(start.job) else { continue }
+                let seats = start.seats.map {
+                    JobMachine.Seat(node: $0.node, devices: $0.devices, resource: $0.resource, host: "h", port: 1)
+                }
+                jobs[index].now = now
+                jobs[index].tell(.placed(seats: seats, port: 1, why: start.why))
+                jobs[index].launchAll()
+            }
+            for (victim, other) in decision.preemptions {
+                guard let index = index(victim), jobs[index].machine.refusal(of: .preempted(by: other), beginning: nil) == nil
+                else {
+                    continue
+                }
+                jobs[index].tell(.preempted(by: other))
+            }
+            return decision
+        }
+
+        /// What runs gets on; what was asked to stop does so after a while.
+        mutating func pass(_ milliseconds: Int64) {
+            now += milliseconds
+            for index in jobs.indices {
+                jobs[index].now = max(jobs[index].now, now)
+                switch jobs[index].machine.state {
+                case .running:
+                    work[index] -= milliseconds
+                    let isDeath = roll(40) == 0
+                    guard work[index] <= 0 || isDeath else { continue }
+                    for slot in jobs[index].machine.ranks.indices {
+                        let life = jobs[index].machine.ranks[slot].life
+                        if isDeath, slot == 0 {
+                            _ = jobs[index].die(0, survivable: false)
+                        } else if !isDeath {
+                            jobs[index].tell(.left(slot: slot, life: life))
+                        }
+                    }
+                case .stopping where roll(3) > 0:
+                    for slot in jobs[index].machine.ranks.indices where jobs[index].machine.state == .stopping {
+                        if !jobs[index].machine.ranks[slot].isGone { _ = jobs[index].die(slot, survivable: false) }
+                    }
+                default: continue
+                }
+            }
+        }
+
+        /// What holds at every moment.
+        func check(_ decision: QueueSnapshot.Decision) {
+            var (cpus, memory): ([String: Int64], [String: Int64]) = ([:], [:])
+            var devices: [String: [Int]] = [:]
+            var ranksOfB = 0
+            for job in jobs where job.machine.state.isSeated {
+                let spec = job.machine.spec
+                #expect(spec.ranksMin...spec.ranksMax ~= job.machine.world, "a gang is placed whole")
+                if spec.team == "b" { ranksOfB += job.machine.world }
+                for rank in job.machine.ranks {
+                    cpus[rank.seat.node, default: 0] += spec.demand.cpus
+                    memory[rank.seat.node, default: 0] += spec.demand.memory
+                    devices[rank.seat.node, default: []] += rank.seat.devices
+                    #expect(rank.seat.devices.count == spec.demand.accelerators.first?.count ?? 0)
+                }
+            }
+            for node in nodes {
+                #expect(cpus[node.name] ?? 0 <= node.cpus && memory[node.name] ?? 0 <= node.memory)
+                let used = devices[node.name] ?? []
+                #expect(Set(used).count == used.count, "a device is given once")
+                #expect(used.allSatisfy { $0 < node.devices.reduce(0) { $0 + $1.count } })
+            }
+            #expect(ranksOfB <= 4, "a quota holds")
+            for job in jobs where job.machine.state == .queued {
+                #expect(decision.waits[job.machine.name] != nil || decision.starts.contains { $0.job == job.machine.name })
+            }
+        }
+    }
+
+    @Test(arguments: 0..<24 as Range<UInt64>)
+    func `nothing is given twice, no job is lost, quotas hold, and gangs are placed whole`(seed: UInt64) {
+        var world = World(seed: seed)
+        for step in 0..<250 {
+            if step < 100, world.roll(3) == 0 { world.submit() }
+            world.check(world.decide())
+            world.pass(Int64(100 + world.roll(1_000)))
+            // Time goes on until everything that can run has.
+            if step == 249, world.jobs.contains(where: { !$0.machine.isOver }) {
+                for _ in 0..<2_000 {
+                    world.check(world.decide())
+                    world.pass(1_000)
+                    if world.jobs.allSatisfy(\.machine.isOver) { break }
+                }
+            }
+        }
+        let left = world.jobs.filter { !$0.machine.isOver }.map(\.machine)
+        let decision = world.snapshot().decide()
+        for machine in left {
+            switch decision.waits[machine.name] {
+            case .noRoom(let shortfall, _)?: #expect(shortfall.isForEver, "\(machine.name) waits for ever: \(shortfall.text)")
+            case .overQuota?: #expect(machine.spec.ranksMin > 4)
+            case let other: Issue.record("\(machine.name) is \(machine.state) at the end, waiting: \(String(describing: other))")
+            }
+        }
+    }
+}
