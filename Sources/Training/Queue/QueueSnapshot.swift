@@ -103,7 +103,7 @@ struct QueueSnapshot {
         repeat {
             chosen = jobs.indices.filter { !held.contains($0) }
             schedule = Training.schedule(chosen.map(capped), on: cluster, by: policy.queue, now: now.milliseconds)
-        } while hold(schedule.starts.map { (chosen[$0.job], $0.placement) }, &held, &decision)
+        } while hold(schedule, chosen, &held, &decision)
         let name = { (index: Int) in names[chosen[index]] }
         var taken = taken
         for start in schedule.starts {
@@ -127,7 +127,7 @@ struct QueueSnapshot {
             }
         }
         decision.order = policy.queue.sorted(jobs).filter { jobs[$0].running == nil }.map { names[$0] }
-        makeRoom(&decision)
+        makeRoom(&decision, beside: schedule.starts.map { (chosen[$0.job], $0.placement) })
         return decision
     }
 
@@ -190,19 +190,27 @@ struct QueueSnapshot {
         return usage
     }
 
-    /// Holds back what would be too much for a quota; true when that changes what was decided.
-    private func hold(_ starts: [(job: Int, placement: Placement)], _ held: inout Set<Int>, _ decision: inout Decision) -> Bool {
+    /// Holds back what would be too much for a quota, and a head of line that these nodes can never hold; true when that
+    /// changes what was decided.
+    private func hold(_ schedule: Schedule, _ chosen: [Int], _ held: inout Set<Int>, _ decision: inout Decision) -> Bool {
+        if let head = schedule.head, let wait = schedule.waits.first(where: { $0.job == head }),
+            case .noRoom(let shortfall) = wait.why, shortfall.isForEver
+        {
+            decision.waits[names[chosen[head]]] = .noRoom(shortfall, until: nil)
+            held.insert(chosen[head])
+            return true
+        }
         var used: [String: TeamQuota.Usage] = [:]
-        for (index, placement) in starts {
-            let job = jobs[index]
+        for start in schedule.starts {
+            let job = jobs[chosen[start.job]]
             guard let quota = policy.quotas[job.team] else { continue }
-            let usage = usage(of: job, placement.ranks, beside: used[job.team] ?? inUse(by: job.team))
+            let usage = usage(of: job, start.placement.ranks, beside: used[job.team] ?? inUse(by: job.team))
             guard let limit = quota.exceeded(by: usage) else {
                 used[job.team] = usage
                 continue
             }
-            decision.waits[names[index]] = .overQuota(team: job.team, limit: limit)
-            held.insert(index)
+            decision.waits[names[chosen[start.job]]] = .overQuota(team: job.team, limit: limit)
+            held.insert(chosen[start.job])
             return true
         }
         return false
@@ -212,23 +220,20 @@ struct QueueSnapshot {
 
     /// The most urgent job without a place gets one from running jobs of lower priority, where that is enough: from those first
     /// that lose the least work since their last checkpoint.
-    private func makeRoom(_ decision: inout Decision) {
+    private func makeRoom(_ decision: inout Decision, beside starts: [(job: Int, placement: Placement)]) {
         let started = Set(decision.starts.map(\.job))
+        let leaving = jobs.indices.filter { machines[$0].state == .stopping && jobs[$0].running != nil }
         for name in decision.order where !started.contains(name) {
             guard case .noRoom? = decision.waits[name], let index = names.firstIndex(of: name) else { continue }
             let job = jobs[index]
-            // Those that are on their way out make room already.
             var later = cluster
-            for other in jobs.indices where machines[other].state == .stopping {
-                if let running = jobs[other].running { later.giveBack(running) }
-            }
-            if case .placed = place(job.gang, on: later) {
-                let leaving = jobs.indices.filter { machines[$0].state == .stopping }.map { names[$0] }
-                decision.waits[name] = .makingRoom(from: leaving)
-                // Whoever is less urgent does not slip into the room that is being made.
-                for start in decision.starts
-                where names.firstIndex(of: start.job).map({ jobs[$0].priority < job.priority }) ?? false {
-                    decision.waits[start.job] = .behind(name)
+            for start in starts where jobs[start.job].priority >= job.priority { later.take(start.placement) }
+            for other in leaving { if let running = jobs[other].running { later.giveBack(running) } }
+            // Those that are on their way out make room already, and nobody less urgent slips into it.
+            if !leaving.isEmpty, case .placed = place(job.gang, on: later) {
+                decision.waits[name] = .makingRoom(from: leaving.map { names[$0] })
+                for start in starts where jobs[start.job].priority < job.priority {
+                    decision.waits[names[start.job]] = .behind(name)
                 }
                 decision.starts.removeAll { decision.waits[$0.job] == .behind(name) }
                 return
