@@ -40,7 +40,7 @@ final class ClientConnection: Connection {
     private var isPartial = false
     private var sentContinue = false
     /// Bytes held here, as the loop counts them.
-    private var counted = 0
+    private(set) var counted = 0
     /// Bytes of a body that the feedback handler has.
     var consulted = 0
 

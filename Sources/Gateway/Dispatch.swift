@@ -41,7 +41,8 @@ extension ClientConnection {
 
     /// False when the bodies that are held leave no room for another, and the client was told.
     private func mayHold(_ body: UnsafeBufferPointer<UInt8>, wholeBody: Bool) -> Bool {
-        guard body.count > 0, loop.heldBytes + body.count > loop.settings.heldBytesMax else { return true }
+        // What this client holds is let go once it is sent.
+        guard body.count > 0, loop.heldBytes - counted + body.count > loop.settings.heldBytesMax else { return true }
         loop.bodiesRefused += 1
         guard wholeBody else {
             refuse(.memoryTaken)

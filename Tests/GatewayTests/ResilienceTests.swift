@@ -158,11 +158,13 @@ import Testing
                 connection.write(ok)
             }
         }
-        let house = try GatewayHouse([.test("all", path: "/", variants: [("a", upstream, 10_000)])]) { $0.heldBytesMax = 1 << 20 }
-        let body = String(repeating: "x", count: 700_000)
+        let house = try GatewayHouse([.test("all", path: "/", variants: [("a", upstream, 10_000)])]) { $0.heldBytesMax = 400_000 }
+        let body = String(repeating: "x", count: 300_000)
         let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         async let first = house.exchange(request)
-        while (await house.gateway.metrics())["held_bytes"]?.integerValue ?? 0 < 700_000 {
+        let clock = ContinuousClock()
+        let end = clock.now + .seconds(60)
+        while clock.now < end, await house.gateway.metrics()["held_bytes"]?.integerValue ?? 0 < 300_000 {
             try await Task.sleep(for: .milliseconds(5))
         }
         let refused = try #require(try await house.exchange(request))
