@@ -46,40 +46,33 @@ struct HistoryFoldTests {
     }
 
     @Test func `feedback is in the table a moment later, corrections too, and a restart puts all of it there again`() throws {
-        let (plan, layer) = (try Self.plan(), ExperimentLayer(route: RouteID(1), arms: [VariantID(5), VariantID(6)]))
+        let plan = try Self.plan()
+        var arms = ExperimentArms(plan.spec.variants)
+        arms.note(ExperimentLayer(route: RouteID(1), arms: [VariantID(5), VariantID(6)]))
         let folder = TemporaryFolder()
         let sticky = StickyFolder(path: folder.path + "/units")
-        var board = ExperimentBoard(plan, layer)
-        let nothing = board.historyToPublish()
-        #expect(nothing == nil)
+        var board = ExperimentBoard(plan, arms)
+        #expect(board.historyToPublish() == nil)
         board.fold(
             [Self.score("ann", 0, 1), Self.score("ann", 0, 1), Self.score("bob", 0, 0), Self.score("bob", 1, 1)],
             upTo: plan.cursor, at: .now())
-        let first = board.historyToPublish()
-        let news = try #require(first)
-        let none = board.historyToPublish()
-        #expect(news.rows.count == 2 && none == nil)
+        let news = try #require(board.historyToPublish())
+        #expect(news.rows.count == 2 && board.historyToPublish() == nil)
         try sticky.history(of: 1).publish(news.rows, means: news.means)
         // Two likes where all gave 2 of 3: (2 - 2 * 2/3) / 3.
-        let liked = try Self.numbers(sticky, "ann")
-        #expect(abs(liked[0] - 2 / 9) < 1e-6 && liked[2] == 0)
+        #expect(abs(try Self.numbers(sticky, "ann")[0] - 2 / 9) < 1e-6 && (try Self.numbers(sticky, "ann")[2]) == 0)
 
         // Ann thinks better of one of hers.
         board.fold([Self.score("ann", 0, 0, previous: 1)], upTo: plan.cursor, at: .now())
-        let second = board.historyToPublish()
-        let corrected = try #require(second)
+        let corrected = try #require(board.historyToPublish())
         try sticky.history(of: 1).publish(corrected.rows, means: corrected.means)
         let ann = try Self.numbers(sticky, "ann")
         #expect(abs(ann[0] - (1 - 2 / 3) / 3) < 1e-6 && abs(ann[1] - 2 / 5) < 1e-6)
 
-        var again = try ExperimentBoard(plan, layer, evidence: board.evidence)
-        let everything = again.historyToPublish(all: true)
-        let whole = try #require(everything)
+        var again = try ExperimentBoard(plan, arms, evidence: board.evidence)
+        let whole = try #require(again.historyToPublish(all: true))
         let other = StickyFolder(path: folder.path + "/other")
         try other.history(of: 1).publish(whole.rows, means: whole.means)
-        for unit in ["ann", "bob", "eve"] {
-            let (here, there) = (try Self.numbers(sticky, unit), try Self.numbers(other, unit))
-            #expect(here == there)
-        }
+        for unit in ["ann", "bob", "eve"] { #expect(try Self.numbers(other, unit) == Self.numbers(sticky, unit)) }
     }
 }
