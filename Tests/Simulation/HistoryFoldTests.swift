@@ -52,27 +52,36 @@ struct HistoryFoldTests {
         let folder = TemporaryFolder()
         let sticky = StickyFolder(path: folder.path + "/units")
         var board = ExperimentBoard(plan, arms)
-        #expect(board.historyToPublish() == nil)
+        let nothing = board.historyToPublish()
+        #expect(nothing == nil)
         board.fold(
             [Self.score("ann", 0, 1), Self.score("ann", 0, 1), Self.score("bob", 0, 0), Self.score("bob", 1, 1)],
             upTo: plan.cursor, at: .now())
-        let news = try #require(board.historyToPublish())
-        #expect(news.rows.count == 2 && board.historyToPublish() == nil)
+        let first = board.historyToPublish()
+        let news = try #require(first)
+        let rest = board.historyToPublish()
+        #expect(news.rows.count == 2 && rest == nil)
         try sticky.history(of: 1).publish(news.rows, means: news.means)
         // Two likes where all gave 2 of 3: (2 - 2 * 2/3) / 3.
-        #expect(abs(try Self.numbers(sticky, "ann")[0] - 2 / 9) < 1e-6 && (try Self.numbers(sticky, "ann")[2]) == 0)
+        let before = try Self.numbers(sticky, "ann")
+        #expect(abs(before[0] - 2 / 9) < 1e-6 && before[2] == 0)
 
         // Ann thinks better of one of hers.
         board.fold([Self.score("ann", 0, 0, previous: 1)], upTo: plan.cursor, at: .now())
-        let corrected = try #require(board.historyToPublish())
+        let second = board.historyToPublish()
+        let corrected = try #require(second)
         try sticky.history(of: 1).publish(corrected.rows, means: corrected.means)
         let ann = try Self.numbers(sticky, "ann")
         #expect(abs(ann[0] - (1 - 2 / 3) / 3) < 1e-6 && abs(ann[1] - 2 / 5) < 1e-6)
 
         var again = try ExperimentBoard(plan, arms, evidence: board.evidence)
-        let whole = try #require(again.historyToPublish(all: true))
+        let all = again.historyToPublish(all: true)
+        let whole = try #require(all)
         let other = StickyFolder(path: folder.path + "/other")
         try other.history(of: 1).publish(whole.rows, means: whole.means)
-        for unit in ["ann", "bob", "eve"] { #expect(try Self.numbers(other, unit) == Self.numbers(sticky, unit)) }
+        for unit in ["ann", "bob", "eve"] {
+            let (there, here) = (try Self.numbers(other, unit), try Self.numbers(sticky, unit))
+            #expect(there == here)
+        }
     }
 }
