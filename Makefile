@@ -14,6 +14,7 @@ export PYTHON
 STRICT := --explicit-target-dependency-import-check error
 RELEASE := -c release $(STRICT) --static-swift-stdlib
 BINARY := .build/release/openclaw
+COLLECTIVES := .build/release/libopenclaw_collectives.so
 BENCHES := openclaw-allocations openclaw-analysis openclaw-appends openclaw-bandits openclaw-scheduling
 SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
 
@@ -22,8 +23,9 @@ SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: setup-build ## the release binary: .build/release/openclaw (and clawdbot, its second name)
+build: setup-build ## .build/release/openclaw (and clawdbot, its second name), and the library that training scripts load
 	swift build $(RELEASE) --product openclaw
+	swift build $(RELEASE) --product openclaw_collectives
 	@ln -sf openclaw .build/release/clawdbot
 
 test: setup-build ## builds and runs every test
@@ -41,10 +43,12 @@ validate: setup-build ## false alarms and detection times of the gates, simulate
 	swift build $(RELEASE) --product openclaw-validate
 	@.build/release/openclaw-validate $(VALIDATE)
 
-install: build ## copies the binary to PREFIX/bin (PREFIX=/usr/local)
+install: build ## copies the binary to PREFIX/bin and the library to PREFIX/lib (PREFIX=/usr/local)
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 0755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/openclaw"
 	ln -sf openclaw "$(DESTDIR)$(PREFIX)/bin/clawdbot"
+	install -d "$(DESTDIR)$(PREFIX)/lib"
+	install -m 0755 $(COLLECTIVES) "$(DESTDIR)$(PREFIX)/lib/libopenclaw_collectives.so"
 
 format: ## formats all Swift files in place
 	swift format -i -p -r $(SWIFT_FILES)
