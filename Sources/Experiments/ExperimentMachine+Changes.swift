@@ -86,10 +86,11 @@ extension ExperimentMachine {
         return orders
     }
 
-    /// Shares that only a file says, or that a retired variant still has, do not come again by themselves.
+    /// Shares that only a file says, that a retired variant still has, or that one that joined has yet to get, are not left to
+    /// the next outcome.
     func mustMove(to wanted: [Int]) -> Bool {
         guard isWatched, !areStale(wanted) else { return false }
-        return !plan.spec.allocation.strategy.isAdaptive || areStale(shares)
+        return !plan.spec.allocation.strategy.isAdaptive || areStale(shares) || arms.live.contains { shares[$0] == 0 }
     }
 
     /// Something of a change has yet to be served.

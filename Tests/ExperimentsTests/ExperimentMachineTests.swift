@@ -35,7 +35,10 @@ struct MachineBench {
         performed.append(intent.effect)
         let event: ExperimentMachine.Event =
             switch intent.effect {
-            case .attach: .attached(layer: .init(route: RouteID(1), arms: [VariantID(1), VariantID(2)]), table: 5)
+            case .attach:
+                .attached(
+                    layer: .init(
+                        route: RouteID(1), arms: machine.plan.spec.variants.indices.map { VariantID(UInt8($0 + 1)) }), table: 5)
             case .move(let shares): .moved(shares: shares, table: 6)
             case .cover(let step): .covered(step: step)
             case .put(let arm): .joined(arm: arm, variant: VariantID(UInt8(arm + 1)))

@@ -62,21 +62,21 @@ struct ExperimentLives {
             files: [
                 (
                     .zero,
-                    file(two, allocation: thompson, targeting: "{ ramp: [{ coverage: 50%, hold: 300ms }, { coverage: 100% }] }")
+                    file(two, allocation: thompson, targeting: "{ ramp: [{ coverage: 50%, hold: 1s }, { coverage: 100% }] }")
                 ),
                 (
                     .milliseconds(700),
                     file(
                         "control: { url: \"http://127.0.0.1:1/\", share: 40% }, friendlier: { url: \"http://127.0.0.1:2/\", share: 40% }, warmer: { url: \"http://127.0.0.1:3/\", share: 20% }",
                         allocation: thompson,
-                        targeting: "{ ramp: [{ coverage: 50%, hold: 300ms }, { coverage: 100% }], overrides: { qa: warmer } }")
+                        targeting: "{ ramp: [{ coverage: 50%, hold: 1s }, { coverage: 100% }], overrides: { qa: warmer } }")
                 ),
                 (
                     .milliseconds(900),
                     file(
                         "control: { url: \"http://127.0.0.1:1/\", share: 50% }, warmer: { url: \"http://127.0.0.1:3/\", share: 50% }",
                         allocation: thompson,
-                        targeting: "{ ramp: [{ coverage: 50%, hold: 300ms }, { coverage: 100% }], overrides: { qa: warmer } }")
+                        targeting: "{ ramp: [{ coverage: 50%, hold: 1s }, { coverage: 100% }], overrides: { qa: warmer } }")
                 ),
             ], winner: "warmer")
         /// The winner is a model's version that has passed no gates.
