@@ -29,7 +29,8 @@ slot = int(sys.argv[2])
 group = collectives.Group(slot)
 group.set_timeout(60)
 def say(**what):
-    print(json.dumps(what), flush=True)
+    # In one write: a forked child speaks on the same pipe.
+    os.write(1, (json.dumps(what) + "\\n").encode())
 say(address=group.address, host=collectives.host_id())
 child = None
 for line in sys.stdin:
@@ -55,7 +56,7 @@ for line in sys.stdin:
                     group.barrier()
                 except collectives.CollectiveError as error:
                     code = 0 if "forked child" in str(error) else 1
-                    os.write(1, (json.dumps({"child": code}) + "\\n").encode())
+                    say(child=code)
                 time.sleep(600)
             say(ok=True, pid=child)
         elif order["do"] == "close":
