@@ -230,7 +230,7 @@ struct ExperimentTests {
         users.begin(at: { openclaw.gateway }, outbound: workshop.outbound)
         let end = try await workshop.until("its release is decided") {
             let status = try await self.status(workshop, "newer")
-            return status["release"]?["promoted"]?.boolValue == nil ? nil : status
+            return status["release"]?["promoted"]?.boolValue == nil ? Optional.none : status
         }
         await users.end()
         #expect(end["state"] == .string(isGood ? "promoted" : "stopped") && end["winner"] == "newer", "\(end.prettyText)")
