@@ -228,9 +228,9 @@ struct ExperimentTests {
         #expect(promoted.code == 0, "\(promoted.output)")
         let users = Users()
         users.begin(at: { openclaw.gateway }, outbound: workshop.outbound)
-        let end = try await workshop.until("its release is decided") {
+        let end = try await workshop.until("its release is decided") { () -> JSONValue? in
             let status = try await self.status(workshop, "newer")
-            return status["release"]?["promoted"]?.boolValue == nil ? Optional.none : status
+            return status["release"]?["promoted"]?.boolValue == nil ? JSONValue?.none : status
         }
         await users.end()
         #expect(end["state"] == .string(isGood ? "promoted" : "stopped") && end["winner"] == "newer", "\(end.prettyText)")

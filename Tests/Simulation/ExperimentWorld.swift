@@ -38,6 +38,8 @@ final class ExperimentWorld: Sendable {
         var coming: [(at: Timestamp, score: Score)] = []
         var kept: [String: [UInt8]] = [:]
         var sleepers: [Sleeper] = []
+        /// A life is over: nobody waits for a moment that does not come.
+        var isClosed = false
         var waiters: [Sleeper] = []
         var sequence: UInt64 = 0
     }
@@ -110,6 +112,7 @@ final class ExperimentWorld: Sendable {
     func wakeAll() {
         let all = state.withLock { state in
             defer { (state.sleepers, state.waiters) = ([], []) }
+            state.isClosed = true
             return state.sleepers + state.waiters
         }
         for sleeper in all { sleeper.wake.resume() }
@@ -118,7 +121,8 @@ final class ExperimentWorld: Sendable {
     // MARK: Effects
 
     func handlers(boundaries: Boundaries) -> ExperimentHandlers {
-        ExperimentHandlers(
+        state.withLock { $0.isClosed = false }
+        return ExperimentHandlers(
             perform: { [self] (call) throws(Fault) in try state.withLock { (state) throws(Fault) in try perform(call, &state) } },
             observations: { [self] _, cursor in
                 state.withLock { state in
@@ -130,7 +134,7 @@ final class ExperimentWorld: Sendable {
             waitForNews: { [self] cursor, patience in
                 await withCheckedContinuation { wake in
                     let isLate = state.withLock { state in
-                        if Int(cursor.exposureSequence) < state.observations.count { return true }
+                        if state.isClosed || Int(cursor.exposureSequence) < state.observations.count { return true }
                         state.waiters.append(Sleeper(at: state.now + patience, wake: wake))
                         return false
                     }
@@ -145,7 +149,7 @@ final class ExperimentWorld: Sendable {
             sleep: { [self] at in
                 await withCheckedContinuation { wake in
                     let isLate = state.withLock { state in
-                        if at <= state.now { return true }
+                        if state.isClosed || at <= state.now { return true }
                         state.sleepers.append(Sleeper(at: at, wake: wake))
                         return false
                     }

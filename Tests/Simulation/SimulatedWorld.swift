@@ -34,6 +34,8 @@ final class SimulatedWorld: Sendable {
         var previousRuns = true
         var observations: [Observation] = []
         var sleepers: [Sleeper] = []
+        /// A life is over: nobody waits for a moment that does not come.
+        var isClosed = false
         var waiters: [Sleeper] = []
         var sequence: UInt64 = 0
     }
@@ -89,6 +91,7 @@ final class SimulatedWorld: Sendable {
     func wakeAll() {
         let all = state.withLock { state in
             defer { (state.sleepers, state.waiters) = ([], []) }
+            state.isClosed = true
             return state.sleepers + state.waiters
         }
         for sleeper in all { sleeper.wake.resume() }
@@ -97,7 +100,8 @@ final class SimulatedWorld: Sendable {
     // MARK: Effects
 
     func handlers(boundaries: Boundaries) -> ReleaseHandlers {
-        ReleaseHandlers(
+        state.withLock { $0.isClosed = false }
+        return ReleaseHandlers(
             perform: { [self] call in state.withLock { perform(call, &$0) } },
             query: { [self] call in state.withLock { $0.answers[call.key].map { .done($0) } ?? .absent } },
             observations: { [self] _, cursor in
@@ -110,7 +114,7 @@ final class SimulatedWorld: Sendable {
             waitForNews: { [self] cursor, _ in
                 await withCheckedContinuation { wake in
                     let isLate = state.withLock { state in
-                        if Int(cursor.exposureSequence) < state.observations.count { return true }
+                        if state.isClosed || Int(cursor.exposureSequence) < state.observations.count { return true }
                         state.waiters.append(Sleeper(at: state.now, wake: wake))
                         return false
                     }
@@ -121,7 +125,7 @@ final class SimulatedWorld: Sendable {
             sleep: { [self] at in
                 await withCheckedContinuation { wake in
                     let isLate = state.withLock { state in
-                        if at <= state.now { return true }
+                        if state.isClosed || at <= state.now { return true }
                         state.sleepers.append(Sleeper(at: at, wake: wake))
                         return false
                     }
