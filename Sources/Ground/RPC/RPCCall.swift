@@ -13,7 +13,10 @@ import Synchronization
         var waiters: [CheckedContinuation<RPCStatus, Never>] = []
     }
 
-    init(_ call: OpaquePointer) { unsafe self.call = call }
+    /// The core ends the calls of a channel that goes: it goes after its last call.
+    private let channel: RPCChannel
+
+    init(_ call: OpaquePointer, of channel: RPCChannel) { unsafe (self.call, self.channel) = (call, channel) }
 
     // Every batch under way holds the call, so that nothing is under way when it goes.
     deinit { unsafe claw_rpc_call_free(call) }

@@ -33,7 +33,7 @@ public import Faults
         guard let call = unsafe claw_rpc_call_make(channel, queue.queue, method, milliseconds) else {
             preconditionFailure("the core makes every call, and lets it fail later")
         }
-        let begun = unsafe RPCCall(call)
+        let begun = unsafe RPCCall(call, of: self)
         begun.begin(metadata: metadata)
         return begun
     }
