@@ -43,12 +43,14 @@ validate: setup-build ## false alarms and detection times of the gates, simulate
 	swift build $(RELEASE) --product openclaw-validate
 	@.build/release/openclaw-validate $(VALIDATE)
 
-install: build ## copies the binary to PREFIX/bin and the library to PREFIX/lib (PREFIX=/usr/local)
+install: build ## the binary, the library and the Python adapter, below PREFIX (/usr/local)
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 0755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/openclaw"
 	ln -sf openclaw "$(DESTDIR)$(PREFIX)/bin/clawdbot"
 	install -d "$(DESTDIR)$(PREFIX)/lib"
 	install -m 0755 $(COLLECTIVES) "$(DESTDIR)$(PREFIX)/lib/libopenclaw_collectives.so"
+	cd adapters/python && find hook openclaw -name '*.py' -exec \
+		install -D -m 0644 {} "$(abspath $(DESTDIR)$(PREFIX))/share/openclaw/python/{}" \;
 
 format: ## formats all Swift files in place
 	swift format -i -p -r $(SWIFT_FILES)
