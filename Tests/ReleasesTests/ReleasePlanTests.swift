@@ -104,7 +104,8 @@ struct `A release pipeline` {
     }
 
     @Test(arguments: [
-        ("steps: [1%, 10%]", "min_canary_coverage: 20%", "at most 10 % of the requests"), ("steps: [1%, 10%]", "min_canary_coverage: 5%", nil),
+        ("steps: [1%, 10%]", "min_canary_coverage: 20%", "at most 10 % of the requests"),
+        ("steps: [1%, 10%]", "min_canary_coverage: 5%", nil),
         ("steps: [100%]", "max_error_rate_increase: 2x", "no traffic to compare with"),
         ("steps: [50%, 100%]", "max_p95_increase: 2x", nil), ("steps: [100%]", "max_error_rate: 1%", nil),
     ])
