@@ -43,9 +43,14 @@ class Gateway:
         self.port = self.openclaw.gateway_port
         self.headers = {"Authorization": f"Bearer {self.openclaw.token()}", "Content-Type": "application/json"}
         self.control = http.client.HTTPConnection("127.0.0.1", self.openclaw.control_port, timeout=60)
+        self.asked = time.monotonic()
 
     def call(self, method, path, body=None):
         """Asks the control API; anything but 200 raises."""
+        # The daemon closes a connection on which nothing was asked for a minute; between two measurements that is usual.
+        if time.monotonic() - self.asked > 30:
+            self.control.close()
+        self.asked = time.monotonic()
         self.control.request(method, path, json.dumps(body) if body is not None else None, self.headers)
         answer = self.control.getresponse()
         text = answer.read()
