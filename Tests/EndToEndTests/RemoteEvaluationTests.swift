@@ -56,5 +56,7 @@ struct RemoteEvaluationTests {
         #expect(refused.prefix(2).allSatisfy { $0["value"] == "standard" })
         #expect(refused[0]["message"]?.stringValue?.contains("fraud") == true)
         #expect(try await ask(workshop, [openclaw.control], [question("fraud", "u")])[0]["error"] == "GENERAL")
+        await openclaw.process.stop()
+        await model.server.stop()
     }
 }
