@@ -71,20 +71,8 @@ enum ExperimentAnalyze {
         return OfflineQuestion(
             unit: try required("unit", invocation), variant: try required("variant", invocation),
             control: try required("control", invocation), metrics: metrics, covariate: invocation.value("covariate"),
-            alpha: try number("alpha", invocation, within: 1e-9, 0.5) ?? 0.05, isFixed: invocation.has("fixed"),
-            shares: try shares(invocation), plannedUnits: try number("planned-units", invocation, within: 1, 1e12))
-    }
-
-    private static func number(
-        _ name: String, _ invocation: Invocation, within low: Double, _ high: Double
-    ) throws(Fault) -> Double? {
-        guard let text = invocation.value(name) else { return nil }
-        guard let value = Double(text), value >= low, value <= high else {
-            throw Fault(
-                .usage, what: "--\(name) \(text) is not possible", why: "it is a number from \(low) to \(high)",
-                fix: "leave it out for the standard")
-        }
-        return value
+            alpha: try invocation.number("alpha", within: 1e-9, 0.5) ?? 0.05, isFixed: invocation.has("fixed"),
+            shares: try shares(invocation), plannedUnits: try invocation.number("planned-units", within: 1, 1e12))
     }
 
     private static func shares(_ invocation: Invocation) throws(Fault) -> [String: Double] {

@@ -33,8 +33,8 @@ enum ExperimentSimulate {
         ]
     ) { invocation in
         let asked = try simulation(invocation)
-        let runs = Int(try number("runs", invocation, within: 10, 1_000_000) ?? 1_000)
-        let seed = UInt64(try number("seed", invocation, within: 0, 9e15) ?? 1)
+        let runs = Int(try invocation.number("runs", within: 10, 1_000_000) ?? 1_000)
+        let seed = UInt64(try invocation.number("seed", within: 0, 9e15) ?? 1)
         let output = Output(invocation)
         let summary = await SimulationSummary.of(asked, runs: runs, seed: seed) { done in
             if output.isTerminal, !output.isJSON { output.remark("\(done) of \(runs) experiments") }
@@ -50,7 +50,7 @@ enum ExperimentSimulate {
                 .usage, what: "'\(kindName)' is not a type of metric",
                 why: "there are \(Metric.Kind.allCases.map(\.rawValue).joined(separator: ", "))", fix: "name one of them")
         }
-        let baseline = try number("baseline", invocation, within: -1e12, 1e12) ?? 0.1
+        let baseline = try invocation.number("baseline", within: -1e12, 1e12) ?? 0.1
         let effects = try effects(invocation, names: spec?.variants.dropFirst().map(\.name))
         let figures = [baseline] + effects.map { baseline + $0 }
         if kind == .binary, figures.contains(where: { $0 < 0 || $0 > 1 }) {
@@ -64,9 +64,9 @@ enum ExperimentSimulate {
                 fix: "change --baseline or --effect")
         }
         var metric = spec?.metrics.primary ?? Metric(name: kindName, kind: kind)
-        if let effect = try number("minimum-effect", invocation, within: 1e-12, 1e12) { metric.minimumEffect = effect }
+        if let effect = try invocation.number("minimum-effect", within: 1e-12, 1e12) { metric.minimumEffect = effect }
         if kind == .quantile, metric.quantile == nil { metric.quantile = 0.5 }
-        let deviation = try number("deviation", invocation, within: 1e-12, 1e12) ?? 1
+        let deviation = try invocation.number("deviation", within: 1e-12, 1e12) ?? 1
         let shape: SyntheticUsers.Shape =
             switch kind {
             case .binary: .binary
@@ -78,8 +78,8 @@ enum ExperimentSimulate {
         return ExperimentSimulation(
             metric: metric, users: SyntheticUsers(shape: shape, figures: figures),
             sharing: try sharing(invocation, spec, arms: figures.count),
-            alpha: try number("alpha", invocation, within: 1e-9, 0.5) ?? spec?.decision.alpha ?? 0.05,
-            visits: Int(try number("units", invocation, within: 100, 10_000_000) ?? 10_000))
+            alpha: try invocation.number("alpha", within: 1e-9, 0.5) ?? spec?.decision.alpha ?? 0.05,
+            visits: Int(try invocation.number("units", within: 100, 10_000_000) ?? 10_000))
     }
 
     private static func spec(_ invocation: Invocation) throws(Fault) -> ExperimentSpec? {
@@ -158,18 +158,6 @@ enum ExperimentSimulate {
         var allocation = spec?.allocation ?? Allocation(strategy: strategy)
         allocation.strategy = strategy
         return .bandit(allocation)
-    }
-
-    private static func number(
-        _ name: String, _ invocation: Invocation, within low: Double, _ high: Double
-    ) throws(Fault) -> Double? {
-        guard let text = invocation.value(name) else { return nil }
-        guard let value = Double(text), value >= low, value <= high else {
-            throw Fault(
-                .usage, what: "--\(name) \(text) is not possible", why: "it is a number from \(low) to \(high)",
-                fix: "leave it out for the standard")
-        }
-        return value
     }
 
     static func text(_ summary: SimulationSummary, _ style: Style) -> String {
