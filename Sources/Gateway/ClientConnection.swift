@@ -26,7 +26,9 @@ final class ClientConnection: Connection {
     /// The chunked body that is gathered while its request is held.
     var gathered = Gathered()
     var upload = Upload()
-    var exchange: Exchange?
+    private(set) var exchange: Exchange?
+    /// The object of the exchange before, for the next one.
+    private var spareExchange: Exchange?
     var upstream: UpstreamConnection?
     var keepsAlive = true
     var isHTTP10 = false
@@ -190,6 +192,27 @@ final class ClientConnection: Connection {
         guard state == .reading else { return upstream?.clientDrained() ?? () }
         setDeadline(milliseconds: Self.idleMilliseconds)
         goOn()
+    }
+
+    // MARK: The exchange
+
+    func beginExchange(_ beginning: Exchange.Beginning, bytesIn: Int, choice: ScoredChoice?) {
+        if let spareExchange {
+            spareExchange.beginAnew(beginning, bytesIn: bytesIn, choice: choice)
+            exchange = spareExchange
+        } else {
+            exchange = Exchange(beginning, bytesIn: bytesIn, choice: choice)
+            spareExchange = exchange
+        }
+        beginning.variant.counters.counts.inFlight += 1
+    }
+
+    /// What the exchange was; it is over. Its fields hold until the next one begins.
+    func takeExchange() -> Exchange? {
+        guard let ended = exchange else { return nil }
+        exchange = nil
+        ended.variant.counters.counts.inFlight -= 1
+        return ended
     }
 
     // MARK: Ending

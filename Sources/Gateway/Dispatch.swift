@@ -15,11 +15,10 @@ extension ClientConnection {
         guard let variant = route.variants[Int(assignment.variant.number)] else {
             preconditionFailure("a route's split names a variant it does not have")
         }
-        exchange = Exchange(
+        let beginning = Exchange.Beginning(
             name: name, variant: variant, unit: assignment.unit, share: assignment.share, tablePosition: loop.table.position,
-            method: loop.parser.method, startedAt: startedAt, bytesIn: loop.parser.count + body.count)
-        exchange?.choice = assignment.choice
-        variant.counters.counts.inFlight += 1
+            method: loop.parser.method, startedAt: startedAt)
+        beginExchange(beginning, bytesIn: loop.parser.count + body.count, choice: assignment.choice)
         state = wholeBody ? .exchanging : .uploading
         if let model = variant.model { return unsafe sendToModel(bytes, body: body, by: route, model) }
         guard let target = variant.target else {
@@ -134,9 +133,8 @@ extension ClientConnection {
     /// 400: the body is whole, so the connection goes on. Not the variant's fault, and no upstream saw it.
     func refuseBody(_ fault: Fault) {
         loop.refused += 1
-        if let exchange { exchange.variant.counters.counts.inFlight -= 1 }
         answer(400, what: fault.what, why: fault.why, fix: fault.fix)
-        exchange = nil
+        _ = takeExchange()
         if isOpen { finishAnswer() }
     }
 
@@ -144,15 +142,14 @@ extension ClientConnection {
 
     /// Counts the exchange and hands its exposure to the ring.
     func endExchange(_ kind: AnswerKind, status: Int? = nil) {
-        guard var ended = exchange else { return }
-        exchange = nil
+        guard let ended = takeExchange() else { return }
         if let status { ended.status = status }
         let exposure = ended.exposure(kind, now: Reactor.monotonicNanoseconds())
-        ended.variant.counters.counts.inFlight -= 1
         ended.variant.counters.counts.record(exposure)
         if let choice = ended.choice { loop.choices.push(choice, of: exposure) }
         loop.ring.push(exposure)
         if let model = ended.model { recordUsage(of: model, ended, exposure) }
+        (ended.choice, ended.model) = (nil, nil)
     }
 
     private func recordUsage(of model: ModelExchange, _ ended: Exchange, _ exposure: Exposure) {

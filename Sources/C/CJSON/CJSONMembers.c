@@ -41,7 +41,7 @@ size_t claw_json_unescape(const uint8_t *raw, size_t count, uint8_t *out) {
 long claw_json_members(const uint8_t *bytes, size_t count, claw_json_member *members, size_t capacity) {
     scan s = {bytes, bytes, bytes + count, NULL, NULL, CLAW_JSON_PLACE_MISSING};
     size_t found = 0;
-    if (count > UINT32_MAX) return CLAW_JSON_MEMBERS_INVALID;
+    if (count > INT32_MAX) return CLAW_JSON_MEMBERS_INVALID;
     skip_space(&s);
     if (s.at >= s.end) return CLAW_JSON_MEMBERS_INVALID;
     if (*s.at != '{') {
@@ -67,7 +67,7 @@ long claw_json_members(const uint8_t *bytes, size_t count, claw_json_member *mem
             if (!claw_json_scan_value(&s, 1, -1)) return CLAW_JSON_MEMBERS_INVALID;
             if (found < capacity) {
                 members[found].key_start = (uint32_t)(key - bytes);
-                members[found].key_end = (uint32_t)(key - bytes + (ptrdiff_t)length);
+                members[found].key_count = (uint32_t)length & 0x7FFFFFFF;
                 members[found].value_start = (uint32_t)(value - bytes);
                 members[found].value_end = (uint32_t)(s.at - bytes);
                 members[found].key_is_escaped = escaped;

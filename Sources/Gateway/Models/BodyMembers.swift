@@ -15,6 +15,7 @@ internal import CJSON
     // Both outlive the closure that is given the members, and nobody keeps them longer.
     private let bytes: UnsafeBufferPointer<UInt8>
     private let members: UnsafeBufferPointer<claw_json_member>
+    /// As many as the stack has room for: memory that is asked for would be the dearest part of reading a small object.
     static let countMax = 64
 
     private init(_ bytes: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<claw_json_member>) {
@@ -61,7 +62,10 @@ internal import CJSON
     }
 
     var count: Int { unsafe members.count }
-    func key(_ index: Int) -> Range<Int> { unsafe Int(members[index].key_start)..<Int(members[index].key_end) }
+    func key(_ index: Int) -> Range<Int> {
+        let start = unsafe Int(members[index].key_start)
+        return start..<start + (unsafe Int(members[index].key_count))
+    }
     func value(_ index: Int) -> Range<Int> { unsafe Int(members[index].value_start)..<Int(members[index].value_end) }
     /// From the key's quote to the value's end.
     func whole(_ index: Int) -> Range<Int> { unsafe Int(members[index].key_start) - 1..<Int(members[index].value_end) }

@@ -93,7 +93,8 @@ extension UpstreamConnection {
     ) {
         switch answer {
         case .length(let left):
-            unsafe asked.observe(UnsafeBufferPointer(rebasing: bytes[..<min(left, bytes.count)]), at: reactor.now)
+            let used = min(left, bytes.count)
+            unsafe asked.observe(UnsafeBufferPointer(rebasing: bytes[..<used]), at: reactor.now, isLast: used == left)
         case .chunked(var decoder, _):
             var at = 0
             while case .data(let piece) = unsafe decoder.next(bytes.span, at: &at) {
@@ -124,7 +125,8 @@ extension UpstreamConnection {
             fresh.request.removeAll()
             let common = asked.commonFrom
             unsafe fresh.request.append(UnsafeBufferPointer(rebasing: request.bytes[..<(asked.methodCount + 1)]))
-            asked.writePrefix(into: &fresh.request)
+            let rest = unsafe request.bytes.part(asked.restFrom..<asked.restFrom + asked.restCount)
+            unsafe asked.writePrefix(rest: rest, into: &fresh.request)
             unsafe fresh.request.append(UnsafeBufferPointer(rebasing: request.bytes[common...]))
             loop.retries += 1
             detach()
@@ -270,7 +272,7 @@ extension ModelExchange {
     func finishEvents() { filter.finish(into: &out) }
 
     /// Looks at a piece of an answer that passes as it is.
-    func observe(_ bytes: UnsafeBufferPointer<UInt8>, at now: Int64) {
+    func observe(_ bytes: UnsafeBufferPointer<UInt8>, at now: Int64, isLast: Bool = false) {
         guard !bytes.isEmpty else { return }
         if firstAt == 0 { firstAt = now }
         outputBytes += bytes.count
@@ -278,15 +280,16 @@ extension ModelExchange {
         case .events:
             unsafe filter.take(bytes, into: &out)
             out.removeAll()
-        case .json: unsafe observeJSON(bytes)
+        case .json: unsafe observeJSON(bytes, isLast: isLast)
         case .other: break
         }
     }
 
     /// The usage of a JSON answer stands at its end, or near it.
-    private func observeJSON(_ bytes: UnsafeBufferPointer<UInt8>) {
+    private func observeJSON(_ bytes: UnsafeBufferPointer<UInt8>, isLast: Bool) {
         if tail.isEmpty {
             figures = unsafe TokenFigures(lastIn: bytes) ?? figures
+            if isLast { return }
             unsafe tail.append(UnsafeBufferPointer(rebasing: bytes.suffix(Self.tailBytes)))
             return
         }

@@ -18,6 +18,19 @@ struct ModelCounts: Sendable {
     /// Microseconds to the first byte of the answer's body.
     var firstToken = LatencyHistogram()
 
+    mutating func record(_ usage: Usage) {
+        requests &+= 1
+        inputTokens &+= UInt64(usage.inputTokens)
+        outputTokens &+= UInt64(usage.outputTokens)
+        cachedTokens &+= UInt64(usage.cachedTokens)
+        costNanoUSD &+= usage.costNanoUSD
+        if usage.flags.contains(.estimated) { estimated &+= 1 }
+        if usage.flags.contains(.unpriced) { unpriced &+= 1 }
+        if usage.flags.contains(.fallback) { fallbacks &+= 1 }
+        retries &+= UInt64(usage.retries)
+        if usage.firstTokenMicroseconds > 0 { firstToken.record(usage.firstTokenMicroseconds) }
+    }
+
     mutating func merge(_ other: ModelCounts) {
         requests += other.requests
         inputTokens += other.inputTokens
@@ -52,26 +65,13 @@ extension ModelCounts {
 
 extension VariantCounts {
     mutating func record(_ usage: Usage) {
-        var counts = models ?? ModelCounts()
-        models = nil  // so that the histogram is not copied
-        counts.requests &+= 1
-        counts.inputTokens &+= UInt64(usage.inputTokens)
-        counts.outputTokens &+= UInt64(usage.outputTokens)
-        counts.cachedTokens &+= UInt64(usage.cachedTokens)
-        counts.costNanoUSD &+= usage.costNanoUSD
-        if usage.flags.contains(.estimated) { counts.estimated &+= 1 }
-        if usage.flags.contains(.unpriced) { counts.unpriced &+= 1 }
-        if usage.flags.contains(.fallback) { counts.fallbacks &+= 1 }
-        counts.retries &+= UInt64(usage.retries)
-        if usage.firstTokenMicroseconds > 0 { counts.firstToken.record(usage.firstTokenMicroseconds) }
-        models = counts
+        if models == nil { models = ModelCounts() }
+        models?.record(usage)
     }
 
     mutating func refuseBudget() {
-        var counts = models ?? ModelCounts()
-        models = nil
-        counts.budgetRefusals &+= 1
-        models = counts
+        if models == nil { models = ModelCounts() }
+        models?.budgetRefusals &+= 1
     }
 }
 

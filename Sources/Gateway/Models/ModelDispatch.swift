@@ -30,12 +30,11 @@ extension ClientConnection {
         asked.inputBytes = count
         guard unsafe reserve(for: asked, in: bytes.span) else { return }
         guard let upstream = openUpstream(for: asked) else { return }
-        asked.rest = unsafe Array(bytes[rest])
         upstream.request.removeAll()
         upstream.request.reserve(loop.parser.count + count + 512)
         unsafe upstream.request.append(bytes.part(loop.parser.methodText))
         upstream.request.append(byte: 0x20)
-        asked.writePrefix(into: &upstream.request)
+        unsafe asked.writePrefix(rest: bytes.part(rest), into: &upstream.request)
         let hasBody = loop.parser.body != .none
         unsafe writeCommonHead(
             bytes, asked.asked, rewrite: variant.rewrite, name: name, length: hasBody ? count : nil, into: &upstream.request)
@@ -131,7 +130,7 @@ extension ClientConnection {
             buffer.append("\r\ntraceparent: 00-")
             name.write(into: &buffer)
             buffer.append("-")
-            buffer.append(hexadecimal: name.low | 1, digits: 16)
+            buffer.append(hexadecimal: name.low | 1)
             buffer.append("-01")
         }
         if let length {
@@ -181,10 +180,12 @@ extension ModelExchange {
         retries = retries == .max ? .max : retries + 1
     }
 
-    /// The target and what belongs to the provider alone.
-    func writePrefix(into buffer: inout ByteBuffer) {
+    /// The target, of which `rest` follows the API's base, and what belongs to the provider alone.
+    func writePrefix(rest: UnsafeBufferPointer<UInt8>, into buffer: inout ByteBuffer) {
         buffer.append(asked.path)
-        buffer.append(rest)
+        restFrom = buffer.count
+        restCount = rest.count
+        unsafe buffer.append(rest)
         if asked.path.isEmpty, rest.isEmpty { buffer.append(byte: 0x2F) }
         buffer.append(asked.afterTarget)
         commonFrom = buffer.count

@@ -72,8 +72,9 @@ final class ModelExchange {
     /// How often it was sent again.
     var retries: UInt8 = 0
     var retriesHere = 0
-    /// The request's path after the API's base, and its query.
-    var rest: [UInt8] = []
+    /// Where in the request the path after the API's base and its query stand.
+    var restFrom = 0
+    var restCount = 0
     /// How long the request's method is, before its target.
     var methodCount = 0
     /// Where in the request the part begins that every provider gets.

@@ -11,15 +11,15 @@ extern "C" {
 /// Offsets into the document: the key's raw text without its quotes, and the value.
 typedef struct claw_json_member {
     uint32_t key_start;
-    uint32_t key_end;
+    uint32_t key_count : 31;
+    /// The key has a backslash: it does not stand there as it reads.
+    uint32_t key_is_escaped : 1;
     uint32_t value_start;
     uint32_t value_end;
-    /// The key has a backslash: it does not stand there as it reads.
-    int key_is_escaped;
 } claw_json_member;
 
 enum {
-    /// Not a JSON document (RFC 8259, UTF-8, at most 512 deep), or over 4 GiB.
+    /// Not a JSON document (RFC 8259, UTF-8, at most 512 deep), or over 2 GiB.
     CLAW_JSON_MEMBERS_INVALID = -1,
     /// A document, but not an object.
     CLAW_JSON_MEMBERS_NO_OBJECT = -2,
