@@ -60,7 +60,7 @@ let house: [Target] = [
     module("Registry", ["Faults", "JSON", "Ledger", "YAML"]),
     module("Routing", ["Faults", "JSON", "Ledger", "Registry", "Statistics", "Telemetry", "YAML"]),
     module("Outcomes", ["Faults", "JSON", "Routing", "SQL", "Telemetry"]),
-    module("Providers", ["Faults", "JSON", "Ledger", "Routing", "Sockets", "Telemetry", "YAML"]),
+    module("Providers", ["Faults", "JSON", "Ledger", "Registry", "Routing", "Sockets", "Telemetry", "YAML"]),
     module("Conducting", ["Faults", "JSON", "Ledger", "Telemetry"]),
     module(
         "Releases",

@@ -1,4 +1,5 @@
 public import Faults
+import Registry
 public import Routing
 import Telemetry
 public import YAML

@@ -59,7 +59,10 @@ extension Model {
         }
         servedVersions = [:]
         caFile = nil
-        if let node = map["ca_file"] { caFile = try Model.file(node, in: directory) }
+        if let node = map["ca_file"] {
+            caFile = try Model.file(node, in: directory)
+            if let caFile { try CertificateFile.check(caFile, node) }
+        }
         guard let versions = map["versions"] else { return }
         for entry in try versions.mapping("versions").entries {
             servedVersions[try Name.read(versionOf: entry)] = try Model.url(of: entry.value)

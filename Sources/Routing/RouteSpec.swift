@@ -1,5 +1,6 @@
 public import Faults
 public import JSON
+import Registry
 import Telemetry
 public import YAML
 

@@ -45,11 +45,19 @@ import YAML
     }
 
     @Test func `a provider behind TLS may name whose certificates count, and nobody else`() throws {
-        let ours = try provider("{ name: p, url: \"https://models.internal/v1\", ca_file: /etc/ca.pem }")
-        #expect(ours.binding.caFile == "/etc/ca.pem")
+        let folder = TemporaryFolder()
+        let file = folder.write("# ours\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", to: "ca.pem")
+        let ours = try provider("{ name: p, url: \"https://models.internal/v1\", ca_file: \"\(file)\" }")
+        #expect(ours.binding.caFile == file)
         #expect(try provider("{ name: p, url: \"https://api.openai.com/v1\" }").binding.caFile == nil)
         let fault = try #require(throws: Fault.self) { try provider("{ name: p, url: \"http://h/v1\", ca_file: /etc/ca.pem }") }
         #expect(fault.what.contains("no https url"), "\(fault)")
+        for (wrong, why) in [("\(folder.path)/none.pem", "cannot be read"), (folder.write("key", to: "k.pem"), "no certificate")] {
+            let fault = try #require(throws: Fault.self) {
+                try provider("{ name: p, url: \"https://h/v1\", ca_file: \"\(wrong)\" }")
+            }
+            #expect(fault.what.contains(why) && fault.why.contains("line 1"), "\(fault)")
+        }
     }
 
     @Test func `a model is priced by its own name, else by the longest one that fits`() {
