@@ -243,4 +243,51 @@ struct ExperimentTests {
         await openclaw.process.stop()
         for model in [old, new] { await model.server.stop() }
     }
+
+    @Test func `a release waits for an experiment on its route, says so, and goes on when that has ended`() async throws {
+        let workshop = Workshop()
+        let old = try await workshop.startModel("old", accuracy: 0.5)
+        let new = try await workshop.startModel("new", accuracy: 0.5)
+        let model = workshop.write(
+            """
+            model:
+              name: fraud-model
+              route: fraud
+              versions: { v11: { url: "\(old.url)" }, v12: { url: "\(new.url)" } }
+            """, as: "model.yaml")
+        let release = workshop.write(
+            """
+            release_pipeline:
+              name: fraud-model-v12
+              stages:
+                - canary_deploy: { steps: [50%], hold: 100ms, min_samples: 5 }
+                - monitor_metrics: { for: 100ms }
+                - promote_or_rollback: { bake: 0s }
+              gates: { max_error_rate: 50 }
+              rollback: { previous_version: v11 }
+            """, as: "release.yaml")
+        let openclaw = try await Installation.start(in: workshop, applying: [route(workshop, old.url), model])
+        let file = experiment(workshop, "first-come", old.url, old.url, auto: "none")
+        #expect(try await workshop.openclaw("experiment", "apply", file).code == 0)
+        #expect(try await workshop.openclaw("release", "apply", release).code == 0)
+        func state() async throws -> JSONValue {
+            try JSONValue(parsing: try await workshop.openclaw("release", "status", "fraud-model-v12", "--json").output)
+        }
+        let waiting = try await workshop.until("it waits") { () -> JSONValue? in
+            let status = try await state()
+            return status["state"] == "waiting" ? status : JSONValue?.none
+        }
+        #expect(waiting.prettyText.contains("first-come"), "\(waiting.prettyText)")
+        let users = Users()
+        users.begin(at: { openclaw.gateway }, outbound: workshop.outbound)
+        try await workshop.until("users are answered") { users.seen.byVariant.values.reduce(0, +) > 50 ? true : nil }
+        #expect(try await state()["state"] == "waiting")
+        #expect(users.seen.byVariant["v12"] == nil)
+        #expect(try await workshop.openclaw("experiment", "stop", "first-come").code == 0)
+        try await workshop.until("the release is decided") { try await state()["state"] == "promoted" ? true : nil }
+        await users.end()
+        #expect(users.seen.failed == [])
+        await openclaw.process.stop()
+        for model in [old, new] { await model.server.stop() }
+    }
 }

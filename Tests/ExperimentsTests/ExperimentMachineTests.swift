@@ -1,5 +1,6 @@
 import Conducting
 import Experiments
+import Faults
 import JSON
 import Outcomes
 import Routing
@@ -130,6 +131,34 @@ struct ExperimentMachineTests {
             bench.tell(.commanded(command: .promote(variant: "friendlier"), by: "ann", reason: nil))
                 == [.settle(variant: "friendlier")])
         #expect(bench.machine.ending?.cause == .promotedByHand && bench.machine.ending?.by == "ann")
+    }
+
+    @Test func `stopped while it asks, it ends without a winner, and nobody can promote any more`() throws {
+        var bench = try MachineBench { $0.decision.auto = .ask }
+        bench.begin()
+        bench.tell(.looked(look: MachineBench.look(.better, winner: "friendlier")))
+        #expect(bench.tell(.commanded(command: .stop, by: "ann", reason: "not now")) == [.detach])
+        #expect(bench.machine.question == nil && !bench.machine.isWatched)
+        let promotion = ExperimentMachine.Event.commanded(command: .promote(variant: "friendlier"), by: "bob", reason: nil)
+        #expect(bench.machine.refusal(of: promotion, beginning: nil)?.what.contains("ending already") == true)
+        #expect(bench.tell(promotion) == [])
+        bench.perform()
+        #expect(bench.machine.isOver && bench.machine.stateText == "stopped" && bench.machine.ending?.winner == nil)
+        #expect(bench.machine.ending?.text == "stopped by ann: not now")
+    }
+
+    @Test func `stopped before it is on its route, it leaves the route whatever the attaching answers`() throws {
+        var bench = try MachineBench()
+        let attaching = try #require(bench.machine.intents.first)
+        let promotion = ExperimentMachine.Event.commanded(command: .promote(variant: "friendlier"), by: "bob", reason: nil)
+        #expect(bench.machine.refusal(of: promotion, beginning: nil)?.what.contains("only beginning") == true)
+        #expect(bench.tell(promotion) == [])
+        #expect(bench.tell(.commanded(command: .stop, by: "ann", reason: nil)) == [.detach])
+        let late = ExperimentMachine.Event.attached(layer: .init(route: RouteID(1), arms: [VariantID(1), VariantID(2)]), table: 5)
+        #expect(bench.tell(late, answering: attaching.id) == [])
+        #expect(bench.machine.intents.map(\.effect) == [.detach] && !bench.machine.isWatched)
+        bench.perform()
+        #expect(bench.machine.isOver && bench.machine.stateText == "stopped")
     }
 
     @Test func `a model's version that passed no gates makes way for its release`() throws {
