@@ -11,7 +11,7 @@ import SQL
 public import Sockets
 import Synchronization
 import Telemetry
-import Training
+public import Training
 
 /// The whole of `openclaw serve`: opens the home, restores the services, wires them, serves both planes.
 public final class Daemon: Sendable {
@@ -27,6 +27,8 @@ public final class Daemon: Sendable {
         public var stopServersAtExit: Bool
         /// Pages of these origins may send feedback to the gateway and ask it for evaluations.
         public var origins: [String] = []
+        /// What starts the Workers of training jobs.
+        public var engine = EngineChoice.local
         public init(
             home: String, gateway: SocketAddress, control: SocketAddress, loops: Int, applyFiles: [String], stopServersAtExit: Bool
         ) {
@@ -141,7 +143,7 @@ public final class Daemon: Sendable {
     /// One try; true when the control plane works from now on.
     private func open(_ publisher: RoutePublisher) async -> Bool {
         do throws(Fault) {
-            let services = try await Wiring.open(home, publisher: publisher, sticky: sticky)
+            let services = try await Wiring.open(home, publisher: publisher, sticky: sticky, engine: settings.engine)
             if let gateway {
                 await SpentBudgets.restore(of: await services.routes.routes(), from: services.outcomes, into: gateway)
                 await services.outcomes.ask { [weak gateway] in await gateway?.answering($0) ?? [] }

@@ -11,10 +11,13 @@ enum ThisProgram {
         return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
     }
 
-    static func training(in home: Home) -> TrainingService.Settings {
+    static func training(in home: Home, on engine: EngineChoice) -> TrainingService.Settings {
         let program = variable("OPENCLAW_PROGRAM") ?? path
         let named = (python: variable("OPENCLAW_ADAPTER"), collectives: variable("OPENCLAW_COLLECTIVES"))
-        return .init(directory: home.training, program: program, adapter: Adapter(program: program, named: named))
+        var settings = TrainingService.Settings(
+            directory: home.training, program: program, adapter: Adapter(program: program, named: named))
+        settings.engine = engine
+        return settings
     }
 
     private static func variable(_ name: String) -> String? {

@@ -13,7 +13,9 @@ import Training
 /// Connects the capabilities to each other and restores them. It decides nothing.
 enum Wiring {
     /// Opens the home's ledger and everything that is replayed from it. Where that does not work nothing stays open.
-    static func open(_ home: Home, publisher: RoutePublisher, sticky: StickyFolder) async throws(Fault) -> Services {
+    static func open(_ home: Home, publisher: RoutePublisher, sticky: StickyFolder, engine: EngineChoice) async throws(Fault)
+        -> Services
+    {
         let ledger = try await LedgerWriter.open(directory: home.path)
         let registry = RegistryService(ledger: ledger, artifacts: ArtifactStore(directory: home.artifacts))
         // A route asks where a version is served, and releases, who know it, stand above routes.
@@ -39,7 +41,8 @@ enum Wiring {
                 settings: .init(directory: home.experiments), ledger: ledger, registry: registry, routes: routes,
                 outcomes: outcomes, release: { (request) throws(Fault) in try await winners.conduct(request) },
                 spent: { name in await publisher.spent(by: name) })
-            let training = TrainingService(settings: ThisProgram.training(in: home), ledger: ledger, registry: registry)
+            let training = try TrainingService(
+                settings: ThisProgram.training(in: home, on: engine), ledger: ledger, registry: registry)
             do throws(Fault) {
                 try await releases.restore()
                 try await experiments.restore()

@@ -15,7 +15,7 @@ struct DaemonLine: Sendable {
 
     /// Runs until its task is cancelled, or the daemon disowns this Worker.
     func attend() async throws(Fault) {
-        let channel = try RPCChannel(to: plan.daemon)
+        let channel = try RPCChannel(to: plan.daemon, as: plan.identity)
         var pause = Duration.milliseconds(100)
         while !Task.isCancelled {
             let call = channel.call(Order.method, metadata: [("authorization", "Bearer \(plan.token)")])

@@ -69,11 +69,12 @@ public actor RankSupervisor {
     }
 
     private func start() throws(Fault) {
+        try SocketPlace.make(String(plan.socket[..<(plan.socket.lastIndex(of: "/") ?? plan.socket.startIndex)]))
         door = try ScriptDoor(path: plan.socket) { message, descriptor in
             // In order: the reading thread waits until the message has been taken.
             blocking { await self.hear(message, from: descriptor) }
         }
-        var start = BoundChild.Plan(arguments: plan.command, directory: plan.directory, environment: plan.environment)
+        var start = BoundChild.Plan(arguments: plan.command, directory: plan.directory, environment: plan.wholeEnvironment)
         (start.cgroup, start.dataBytesMax) = (limits.cgroup, limits.dataBytesMax)
         let log = log
         log.note(

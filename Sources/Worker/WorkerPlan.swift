@@ -1,6 +1,7 @@
 public import Faults
 import Glibc
 import JSON
+public import RPC
 
 /// All that a Worker is told: written by the engine to a file that only its user may read, because a token stands in it.
 public struct WorkerPlan: Codable, Equatable, Sendable {
@@ -28,6 +29,10 @@ public struct WorkerPlan: Codable, Equatable, Sendable {
     public var memoryMax: Int64
     /// Thousandths of a core; 0 for no limit.
     public var cpusMax: Int64
+    /// What it shows a daemon that it reaches over a network; nil on the daemon's own machine.
+    public var identity: RPCIdentity?
+    /// Of the devices that the engine gives this Worker's step, those of this rank; nil where the environment says so itself.
+    public var devices: Range<Int>?
 
     public init(
         job: String, attempt: Int, slot: Int, life: Int, world: Int, node: String, daemon: String, token: String,
@@ -40,8 +45,28 @@ public struct WorkerPlan: Codable, Equatable, Sendable {
         (self.memoryMax, self.cpusMax) = (memoryMax, cpusMax)
     }
 
+    /// Where the engine writes this, and its Worker reads it.
+    public var path: String { Self.path(in: folder) }
+    public static func path(in folder: String) -> String { "\(folder)/worker.json" }
+
     /// Stands in the environment of everything the rank starts, and of nothing else on this machine.
     public var mark: String { "OPENCLAW_WORKER_SOCKET=\(socket)" }
+
+    /// The rank's environment, with what only the place that it runs in can say: which devices its engine gave it. Nothing else of the step that an engine starts a Worker in reaches the script:
+    /// a framework that found a step of one task would take that for the world.
+    var wholeEnvironment: [String: String] {
+        var whole = environment
+        guard let devices else { return whole }
+        for name in WorkerPlan.deviceNames {
+            guard let list = unsafe getenv(name).map({ unsafe String(cString: $0) }) else { continue }
+            let all = list.split(separator: ",")
+            guard devices.upperBound <= all.count else { continue }
+            whole[name] = all[devices].joined(separator: ",")
+        }
+        return whole
+    }
+
+    private static let deviceNames = ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL"]
 
     static let bytesMax = 1 << 20
 

@@ -6,7 +6,7 @@
 
 #include "CGRPCLibrary.h"
 
-enum { METADATA_MAX = 4, OPERATIONS_MAX = 4, ARGUMENTS_MAX = 8 };
+enum { METADATA_MAX = 4, OPERATIONS_MAX = 4, ARGUMENTS_MAX = 10 };
 
 struct claw_rpc_batch {
     grpc_op operations[OPERATIONS_MAX];
@@ -60,12 +60,25 @@ static size_t arguments(grpc_arg *list, int keepalive_ms, int message_bytes_max)
     return count;
 }
 
-claw_rpc_channel *claw_rpc_channel_make(const char *target, int keepalive_ms, int message_bytes_max) {
+static grpc_channel_credentials *channel_credentials(const claw_rpc_identity *identity) {
+    if (!identity) return claw_grpc.grpc_insecure_credentials_create();
+    grpc_ssl_pem_key_cert_pair pair = {.private_key = identity->key, .cert_chain = identity->certificate};
+    return claw_grpc.grpc_ssl_credentials_create_ex(identity->authority, &pair, NULL, NULL);
+}
+
+claw_rpc_channel *claw_rpc_channel_make(
+    const char *target, const claw_rpc_identity *identity, int keepalive_ms, int message_bytes_max) {
     grpc_arg list[ARGUMENTS_MAX];
     size_t count = arguments(list, keepalive_ms, message_bytes_max);
     list[count++] = number(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    // The authority is private to one installation and names its server so: the address it is reached by says nothing.
+    if (identity) {
+        list[count++] = (grpc_arg){
+            .type = GRPC_ARG_STRING, .key = (char *)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, .value.string = (char *)identity->server_name};
+    }
     grpc_channel_args all = {.num_args = count, .args = list};
-    grpc_channel_credentials *credentials = claw_grpc.grpc_insecure_credentials_create();
+    grpc_channel_credentials *credentials = channel_credentials(identity);
+    if (!credentials) return NULL;
     grpc_channel *channel = claw_grpc.grpc_channel_create(target, credentials, &all);
     claw_grpc.grpc_channel_credentials_release(credentials);
     return (claw_rpc_channel *)channel;
@@ -97,8 +110,16 @@ claw_rpc_server *claw_rpc_server_make(claw_rpc_queue *queue, int keepalive_ms, i
     return (claw_rpc_server *)server;
 }
 
-int claw_rpc_server_listen(claw_rpc_server *server, const char *address) {
-    grpc_server_credentials *credentials = claw_grpc.grpc_insecure_server_credentials_create();
+static grpc_server_credentials *server_credentials(const claw_rpc_identity *identity) {
+    if (!identity) return claw_grpc.grpc_insecure_server_credentials_create();
+    grpc_ssl_pem_key_cert_pair pair = {.private_key = identity->key, .cert_chain = identity->certificate};
+    return claw_grpc.grpc_ssl_server_credentials_create_ex(
+        identity->authority, &pair, 1, GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, NULL);
+}
+
+int claw_rpc_server_listen(claw_rpc_server *server, const char *address, const claw_rpc_identity *identity) {
+    grpc_server_credentials *credentials = server_credentials(identity);
+    if (!credentials) return 0;
     int port = claw_grpc.grpc_server_add_http2_port((grpc_server *)server, address, credentials);
     claw_grpc.grpc_server_credentials_release(credentials);
     return port;

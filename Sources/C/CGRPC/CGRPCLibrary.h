@@ -19,7 +19,7 @@
     each(grpc_call_details_destroy) each(grpc_slice_from_copied_buffer) each(grpc_slice_from_copied_string)                     \
     each(grpc_slice_unref) each(grpc_raw_byte_buffer_create) each(grpc_byte_buffer_destroy) each(grpc_byte_buffer_reader_init)  \
     each(grpc_byte_buffer_reader_readall) each(grpc_byte_buffer_reader_destroy) each(gpr_inf_future) each(gpr_now)              \
-    each(gpr_time_add) each(gpr_time_from_millis)
+    each(gpr_time_add) each(gpr_time_from_millis) each(grpc_ssl_credentials_create_ex) each(grpc_ssl_server_credentials_create_ex)
 
 #define CLAW_GRPC_FIELD(name) __typeof__(name) *name;
 typedef struct claw_grpc_library {

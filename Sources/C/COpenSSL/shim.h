@@ -1,4 +1,5 @@
-// The only door to OpenSSL: SHA-256, Ed25519, random bytes, constant-time comparison; tls.h has its TLS.
+// The only door to OpenSSL: SHA-256, Ed25519, random bytes, constant-time comparison; tls.h has its TLS,
+// certificates.h its X.509.
 #ifndef OPENCLAW_COPENSSL_H
 #define OPENCLAW_COPENSSL_H
 #include <openssl/crypto.h>

@@ -24,7 +24,10 @@ enum NodeList {
                 (node["jobs"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ", "),
             ])
         }
-        return table.text(style)
+        let remarks = (answer["nodes"]?.arrayValue ?? []).compactMap { node in
+            node["why"]?.stringValue.map { "  \(node["name"]?.stringValue ?? "")  \($0)" }
+        }
+        return ([table.text(style)] + remarks).joined(separator: "\n")
     }
 
     private static func cores(_ value: JSONValue?) -> String { Figures.value(value?.numberValue ?? 0, unit: "") }

@@ -15,12 +15,17 @@ public import Faults
     private nonisolated(unsafe) let channel: OpaquePointer
     private let queue: RPCQueue
 
-    /// `host:port`, or `unix:/path/of/socket`.
-    public init(to target: String, _ settings: Settings = Settings()) throws(Fault) {
+    /// `host:port`, or `unix:/path/of/socket`. With an identity both sides show each other certificates.
+    public init(to target: String, as identity: RPCIdentity? = nil, _ settings: Settings = Settings()) throws(Fault) {
         queue = try RPCQueue.open()
         let keepalive = Int32(clamping: Int64(settings.keepalive / .milliseconds(1)))
-        guard let channel = unsafe claw_rpc_channel_make(target, keepalive, Int32(clamping: settings.messageBytesMax)) else {
-            throw Fault(what: "\(target) cannot be called.", why: "It is no address.", fix: "Write host:port or unix:/path.")
+        let made = unsafe RPCIdentity.lend(identity) { identity in
+            unsafe claw_rpc_channel_make(target, identity, keepalive, Int32(clamping: settings.messageBytesMax))
+        }
+        guard let channel = unsafe made else {
+            throw Fault(
+                what: "\(target) cannot be called.", why: "It is no address, or the certificate cannot be used.",
+                fix: "Write host:port or unix:/path.")
         }
         unsafe self.channel = channel
     }

@@ -23,8 +23,11 @@ import Synchronization
     /// Calls at a time; more are told to come later.
     public static let callsMax = 4_096
 
-    /// Listens on `host:port` (port 0 takes a free one) or `unix:/path`.
-    public init(on address: String, _ settings: RPCChannel.Settings = .init(), handlers: [String: Handler]) throws(Fault) {
+    /// Listens on `host:port` (port 0 takes a free one) or `unix:/path`. With an identity nobody is let in without a certificate
+    /// of the same authority.
+    public init(
+        on address: String, as identity: RPCIdentity? = nil, _ settings: RPCChannel.Settings = .init(), handlers: [String: Handler]
+    ) throws(Fault) {
         queue = try RPCQueue.open()
         self.handlers = handlers
         let keepalive = Int32(clamping: Int64(settings.keepalive / .milliseconds(1)))
@@ -32,7 +35,7 @@ import Synchronization
             preconditionFailure("the core makes every server")
         }
         unsafe self.server = server
-        let port = unsafe claw_rpc_server_listen(server, address)
+        let port = unsafe RPCIdentity.lend(identity) { identity in unsafe claw_rpc_server_listen(server, address, identity) }
         guard port > 0 else {
             // A server that never began has nothing to wait for, and the core wants it stopped all the same.
             unsafe claw_rpc_server_start(server)

@@ -7,6 +7,10 @@ struct RankEnvironment {
     let life: Int
     let adapter: Adapter
     let socket: String
+    /// What the run's ranks prove to each other that they belong together.
+    let secret: String
+    /// Ranks may be on other machines than this one.
+    let isRemote: Bool
 
     var values: [String: String] {
         let spec = machine.spec
@@ -27,7 +31,7 @@ struct RankEnvironment {
     }
 
     /// The daemon's own environment without what is meant for the daemon alone.
-    private static let inherited: [String: String] = {
+    static let inherited: [String: String] = {
         var environment: [String: String] = [:]
         for item in PlainFiles.read("/proc/self/environ", limit: 4 << 20).split(separator: 0) {
             let text = String(decoding: item, as: UTF8.self)
@@ -71,6 +75,8 @@ struct RankEnvironment {
         if life > 0, machine.epoch > 0 { own["OPENCLAW_JOINING"] = "1" }
         if machine.checkpoints > 0 { own["OPENCLAW_RESUME"] = "1" }
         own["OPENCLAW_COLLECTIVES"] = adapter.collectives
+        own["OPENCLAW_JOB_SECRET"] = secret
+        if isRemote { own["OPENCLAW_LISTEN"] = machine.ranks[slot].seat.host }
         if let output = spec.output { own["OPENCLAW_OUTPUT"] = "\(machine.plan.directory)/\(output.path)" }
         return own
     }
@@ -79,9 +85,18 @@ struct RankEnvironment {
         milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000)" : "\(Double(milliseconds) / 1_000)"
     }
 
+    /// Which of the devices that the engine gives the run on this node are this rank's. Only where the engine numbers them.
+    var share: Range<Int>? {
+        let seat = machine.ranks[slot].seat
+        guard isRemote, !seat.devices.isEmpty else { return nil }
+        let before = life > 0 ? [] : machine.ranks[..<slot].filter { $0.seat.node == seat.node }
+        let first = before.reduce(0) { $0 + $1.seat.devices.count }
+        return first..<first + seat.devices.count
+    }
+
     private var devices: [String: String] {
         let seat = machine.ranks[slot].seat
-        guard !seat.devices.isEmpty else { return [:] }
+        guard !seat.devices.isEmpty, !isRemote else { return [:] }
         let list = seat.devices.map(String.init).joined(separator: ",")
         switch seat.resource {
         case "nvidia.com/gpu": return ["CUDA_VISIBLE_DEVICES": list]

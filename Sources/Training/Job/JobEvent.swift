@@ -41,6 +41,8 @@ extension JobMachine {
         /// A replacement (or a rank whose address changed) has said where its mesh listens.
         case met(slot: Int, life: Int)
         case joined(slot: Int, life: Int, step: Int64)
+        /// A replacement does not start where the dead rank was: that node takes no work.
+        case reseated(slot: Int, life: Int, seat: Seat)
         /// Ended as it should.
         case left(slot: Int, life: Int)
         /// Ended otherwise. `survivable`: the others can go on without it. `step`: the last that the job had taken.
@@ -64,6 +66,7 @@ extension JobMachine {
             case .formed: "formed"
             case .met: "met"
             case .joined: "joined"
+            case .reseated: "reseated"
             case .left: "left"
             case .died: "died"
             case .checkpointed: "checkpointed"

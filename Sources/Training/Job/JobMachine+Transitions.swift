@@ -41,6 +41,9 @@ extension JobMachine {
             ranks[slot].state = .up
             mend(at: now, withMesh: true)
             return []
+        case .reseated(let slot, _, let seat):
+            ranks[slot].seat = seat
+            return []
         case .left(let slot, _): return left(slot, at: now)
         case .died(let slot, _, let death, let survivable, let step):
             return died(slot, death, survivable: survivable, step: step, at: now)
@@ -126,7 +129,7 @@ extension JobMachine {
             if stopping == .restart || stopping == .failed { reconsider(slot, death, step, at: now) }
             return ranks.allSatisfy(\.isGone) ? stopped(at: now) : []
         }
-        let isFailure = death.kind != .needsRestart
+        let isFailure = death.kind != .needsRestart && !wasCounted(death, at: now)
         if isFailure { failures += 1 }
         let isSpent = failures > spec.failuresMax
         let others = ranks.indices.contains { $0 != slot && (ranks[$0].state == .up || ranks[$0].state == .joining) }
@@ -148,6 +151,14 @@ extension JobMachine {
             return stop(.failed, because: why, at: now)
         }
         return stop(.restart, at: now)
+    }
+
+    /// A node takes all its ranks with it: that is one failure.
+    private func wasCounted(_ death: RankDeath, at now: Timestamp) -> Bool {
+        death.kind == .nodeLost
+            && losses.contains {
+                $0.run == run && $0.death.kind == .nodeLost && $0.death.detail == death.detail && now - $0.at < .seconds(60)
+            }
     }
 
     /// A rank of the run before died in the same way, and no step or checkpoint came between: another start would be the same.

@@ -139,7 +139,7 @@ extension JobMachine: Machine {
         }
         switch event {
         case .left(let slot, let life), .died(let slot, let life, _, _, _), .met(let slot, let life),
-            .joined(let slot, let life, _):
+            .joined(let slot, let life, _), .reseated(let slot, let life, _):
             return isPast(slot, life)
         case .formed: return epoch > 0 || !(state == .running || state == .starting)
         case .checkpointed(_, let step, _): return isOver || (checkpoint.map { $0.step >= step } ?? false)

@@ -15,7 +15,7 @@ extension JobSpec {
         self.init(name: try Self.name(try file.required("name"), of: "a training job"), run: try file.required("run").string())
         if let node = file["workdir"] { workdir = try node.string() }
         if let node = file["env"] { environment = try Self.environment(node) }
-        if let node = file["engine"] { try Self.refuseOtherEngines(node) }
+        if let node = file["engine"] { engine = try Self.engine(node) }
         if let node = file["ranks"] { (ranksMin, ranksMax) = try Self.ranks(node) }
         if let node = file["resources"] { try readResources(node) }
         if let node = file["priority"] { priority = try Self.priority(node) }
@@ -59,14 +59,14 @@ extension JobSpec {
         return text
     }
 
-    private static func refuseOtherEngines(_ node: YAMLNode) throws(Fault) {
+    private static func engine(_ node: YAMLNode) throws(Fault) -> String {
         let text = try node.string()
-        guard text != LocalEngine.name else { return }
+        if EngineChoice.names.contains(text) { return text }
         throw node.fault(
             "There is no engine '\(text)' in this version.",
-            why: text == "slurm" || text == "kubernetes"
-                ? "Workers are started on this machine only; \(text) comes later." : "It knows the engine local.",
-            fix: "Leave `engine:` out, or write local.")
+            why:
+                "it knows \(EngineChoice.names.joined(separator: " and "))\(text == "kubernetes" ? "; kubernetes comes later" : "").",
+            fix: "Leave `engine:` out, or write the one that the daemon was started with.")
     }
 
     private static func environment(_ node: YAMLNode) throws(Fault) -> [String: String] {

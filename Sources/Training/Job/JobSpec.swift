@@ -45,6 +45,8 @@ public struct JobSpec: Codable, Equatable, Sendable {
     public var hangAfter: Int64 = 15_000
     public var wire = Wire.auto
     public var output: Output?
+    /// What must start its Workers; nil for whatever the daemon has.
+    public var engine: String?
 
     /// Words for priorities.
     public enum Level: Int, CaseIterable, Sendable {

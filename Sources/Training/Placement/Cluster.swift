@@ -11,6 +11,14 @@ public struct Node: Equatable, Sendable, Codable {
         public var count: Int
         public init(_ kind: AcceleratorKind, count: Int) { (self.kind, self.count) = (kind, count) }
     }
+    /// What is used by others than jobs of this installation.
+    public struct Taken: Equatable, Sendable, Codable {
+        /// Thousandths of a core.
+        public var cpus: Int64 = 0
+        /// Bytes.
+        public var memory: Int64 = 0
+        public init(cpus: Int64 = 0, memory: Int64 = 0) { (self.cpus, self.memory) = (cpus, memory) }
+    }
 
     public var name: String
     /// Thousandths of a core.
@@ -20,6 +28,9 @@ public struct Node: Equatable, Sendable, Codable {
     public var devices: [Devices]
     public var labels: [String: String]
     public var health: Health
+    public var taken: Taken?
+    /// Why it takes no work, where its engine says so.
+    public var remark: String?
 
     public init(
         _ name: String, cpus: Int64 = 0, memory: Int64 = 0, devices: [Devices] = [], labels: [String: String] = [:],
@@ -58,8 +69,8 @@ public struct Cluster: Equatable, Sendable {
         let nodes = nodes.sorted { $0.name < $1.name }
         let kinds = Set(nodes.flatMap { $0.devices.map(\.kind) }).sorted()
         (self.nodes, self.kinds, self.version) = (nodes, kinds, version)
-        cpusFree = nodes.map(\.cpus)
-        memoryFree = nodes.map(\.memory)
+        cpusFree = nodes.map { max(0, $0.cpus - ($0.taken?.cpus ?? 0)) }
+        memoryFree = nodes.map { max(0, $0.memory - ($0.taken?.memory ?? 0)) }
         seatsTaken = nodes.map { _ in 0 }
         health = nodes.map(\.health)
         var devicesInAll: [Int32] = Array(repeating: 0, count: nodes.count * kinds.count)

@@ -92,6 +92,16 @@ struct QueueSnapshot {
         cluster = rest
     }
 
+    // MARK: Replacing
+
+    /// A seat for one more rank of a job that runs: what is free now, for the kind of device that its other ranks have.
+    func seat(forOneOf machine: JobMachine) -> SeatGiven? {
+        let gang = machine.spec.gang(on: cluster.kinds, ranks: 1...1)
+        guard case .placed(let placement) = place(gang, on: cluster) else { return nil }
+        var taken = taken
+        return seats(of: placement, &taken).first
+    }
+
     // MARK: Deciding
 
     func decide() -> Decision {

@@ -12,6 +12,8 @@ struct JobStatus {
     let wait: QueueDesk.Wait?
     /// Among waiting jobs.
     let place: Int?
+    /// Why ranks of a job that was placed have not started.
+    let hindrance: String?
 
     var json: JSONValue {
         let spec = machine.spec
@@ -97,6 +99,9 @@ struct JobStatus {
                 .init(
                     what: "a rank that dies means a whole-job restart", why: reasons.joined(separator: "; "),
                     fix: "see docs/training.md on what survives"))
+        }
+        if let hindrance {
+            notes.append(.init(what: "ranks are not started yet", why: hindrance, fix: "nothing: they start by themselves"))
         }
         return notes.map { ["what": .string($0.what), "why": .string($0.why), "fix": .string($0.fix)] }
     }

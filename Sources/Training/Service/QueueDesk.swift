@@ -19,6 +19,19 @@ struct QueueDesk: Sendable {
     /// Raised whenever nodes change: a decision that was taken on another version is not committed.
     var version: UInt64 = 0
     var nodes: [Node] = []
+    /// What is seated where: what an engine of a shared cluster tells ours from others' by.
+    var runs: [EngineRun] = []
+    /// Nodes that were lost and are not back.
+    var lost: [String: Loss] = [:]
+
+    /// Replacements that wait for a node, and what for.
+    var replacing: [RankKey: String] = [:]
+
+    struct Loss: Equatable, Sendable {
+        var why: String
+        var at: Timestamp
+    }
+
     private(set) var isStopped = false
     mutating func stop() { isStopped = true }
 }

@@ -79,7 +79,8 @@ extension TrainingService {
     }
 
     /// The Worker's process has ended: normally it told how before; else what it left on disk tells, or nothing does.
-    func workerEnded(_ run: Int, _ slot: Int, _ life: Int, _ conductor: Conductor<JobMachine>) async {
+    func workerEnded(_ run: Int, _ slot: Int, _ life: Int, _ handle: EngineHandle, _ conductor: Conductor<JobMachine>) async {
+        if engine.isRemote { await engine.look() }
         for _ in 0..<40 {
             guard let machine = await conductor.machine, machine.run == run, machine.ranks.indices.contains(slot),
                 machine.ranks[slot].life == life, !machine.ranks[slot].isGone
@@ -93,14 +94,22 @@ extension TrainingService {
             }
             if await desk?.isConnected(key) != true {
                 await engine.kill(nil, mark: mark(of: key))
-                try? await conductor.tell(
-                    died(
-                        key, RankDeath(.workerLost, detail: "the process that watched it was killed, and the rank with it"), machine
-                    ),
-                    by: "engine")
+                try? await conductor.tell(died(key, lostWorker(of: key, in: machine, folder), machine), by: "engine")
                 return
             }
             try? await Task.sleep(for: .milliseconds(50))
         }
+        // Its engine has given it up, and it speaks on: nobody would end it at the end.
+        if let machine = await conductor.machine, machine.run == run, machine.ranks.indices.contains(slot),
+            machine.ranks[slot].life == life, !machine.ranks[slot].isGone
+        {
+            await lose(machine.key(slot), RankDeath(.workerLost, detail: "\(engine.name) ended its step"), of: machine)
+        }
+    }
+
+    private func lostWorker(of key: RankKey, in machine: JobMachine, _ folder: String) -> RankDeath {
+        if let why = loss(of: machine.ranks[key.slot].seat.node) { return RankDeath(.nodeLost, detail: why) }
+        let said = engine.isRemote ? engine.log(in: folder).split(separator: "\n").last.map { ": \($0)" } ?? "" : ""
+        return RankDeath(.workerLost, detail: "the process that watched it was killed, and the rank with it\(said)")
     }
 }

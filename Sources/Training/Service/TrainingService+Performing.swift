@@ -26,13 +26,16 @@ extension TrainingService {
     func query(_ call: EffectCall<JobMachine>) async -> Handlers<JobMachine>.Finding {
         guard case .launch(let slot, let life) = call.intent.effect else { return .absent }
         let folder = call.machine.plan.rankFolder(run: call.machine.run, slot: slot, life: life)
-        guard let handle = engine.find(planned: folder) else { return .absent }
+        guard let plan = try? WorkerPlan(reading: WorkerPlan.path(in: folder)),
+            let handle = await engine.find(plan, of: EngineRun(call.machine))
+        else { return .absent }
         return .done(.launched(slot: slot, life: life, handle: handle))
     }
 
     // MARK: Starting
 
     private func launch(_ slot: Int, _ life: Int, _ machine: JobMachine) async throws(Fault) -> JobMachine.Event {
+        let machine = engine.isRemote && life > 0 ? try await reseated(slot, life, machine) : machine
         let plan = machine.plan
         var key = machine.key(slot)
         key.life = life
@@ -42,14 +45,20 @@ extension TrainingService {
         let token = SHA256Text.fresh()
         try await theDesk().expect(key, token: token, world: machine.world)
         let socket = SocketFolder.socket(in: sockets, of: key)
-        let environment = RankEnvironment(machine: machine, slot: slot, life: life, adapter: settings.adapter, socket: socket)
-        let worker = WorkerPlan(
+        let environment = RankEnvironment(
+            machine: machine, slot: slot, life: life, adapter: settings.adapter, socket: socket,
+            secret: try RunSecret.of(machine), isRemote: engine.isRemote)
+        var worker = WorkerPlan(
             job: machine.name, attempt: machine.run, slot: slot, life: life, world: machine.world,
-            node: machine.ranks[slot].seat.node, daemon: theDesk().address, token: token,
+            node: machine.ranks[slot].seat.node, daemon: await theDesk().address, token: token,
             command: ["/bin/sh", "-c", plan.spec.run], directory: plan.directory, environment: environment.values, folder: folder,
             socket: socket, log: plan.log(of: slot), memoryMax: plan.spec.demand.memory,
             cpusMax: plan.spec.demand.cpus == JobSpec.cpusStandard ? 0 : plan.spec.demand.cpus)
-        return .launched(slot: slot, life: life, handle: try engine.start(worker))
+        worker.identity = try authority?.worker(named: "rank \(slot) of \(machine.name)")
+        worker.devices = environment.share
+        let handle = try await engine.start(worker, of: EngineRun(machine))
+        await theDesk().begin(key)
+        return .launched(slot: slot, life: life, handle: handle)
     }
 
     /// What everything that a rank starts carries in its environment.
@@ -63,7 +72,7 @@ extension TrainingService {
             (stop.withinSeconds, stop.checkpoint) = (Double(seconds), checkpoint)
             order.stop = stop
             if await theDesk().tell(machine.key(slot), order) { continue }
-            if let handle = rank.handle { engine.ask(handle) }
+            if let handle = rank.handle { await engine.ask(handle) }
         }
     }
 

@@ -22,9 +22,10 @@ extension TrainingService {
 
     /// The nodes as they are now, with what people said about them.
     func refreshNodes() {
-        let nodes = engine.nodes().map { node in
+        let nodes = engine.nodes(holding: queue.runs).map { node in
             var node = node
-            if policies.isDraining(node.name) { node.health = .draining }
+            if policies.isDraining(node.name), node.health == .ready { node.health = .draining }
+            if let loss = queue.lost[node.name] { (node.health, node.remark) = (.lost, loss.why) }
             return node
         }
         guard nodes != queue.nodes else { return }
@@ -34,8 +35,9 @@ extension TrainingService {
 
     /// One pass: a snapshot in, decisions out, each committed against the snapshot's version.
     private func consider() async {
-        refreshNodes()
         let machines = await conductors.machines().filter { $0.state == .queued || $0.state.isSeated }
+        queue.runs = machines.filter(\.state.isSeated).map(EngineRun.init)
+        refreshNodes()
         let snapshot = QueueSnapshot(
             machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current,
             secondsLeft: { boards[$0]?.secondsLeft }, now: .now())
@@ -51,12 +53,13 @@ extension TrainingService {
     }
 
     private func commit(_ start: QueueSnapshot.Start, _ snapshot: QueueSnapshot) async {
-        guard let ports = FreePorts.take(start.seats.count + 1) else {
+        guard let first = start.seats.first, let ports = engine.ports(on: start.seats.map(\.node) + [first.node]) else {
             return log.error("no free ports for a job's ranks", ["job": .string(start.job)])
         }
         let seats = start.seats.enumerated().map { index, seat in
             JobMachine.Seat(
-                node: seat.node, devices: seat.devices, resource: seat.resource, host: "127.0.0.1", port: ports[index])
+                node: seat.node, devices: seat.devices, resource: seat.resource, host: engine.host(of: seat.node),
+                port: ports[index])
         }
         do throws(Fault) {
             try await conductors[start.job]?.tell(
@@ -75,8 +78,8 @@ extension TrainingService {
         return .array(
             queue.nodes.map { node in
                 let here = seated.flatMap { machine in machine.ranks.filter { $0.seat.node == node.name }.map { (machine, $0) } }
-                let cpus = here.reduce(0) { $0 + $1.0.spec.demand.cpus }
-                let memory = here.reduce(0) { $0 + $1.0.spec.demand.memory }
+                let cpus = here.reduce(node.taken?.cpus ?? 0) { $0 + $1.0.spec.demand.cpus }
+                let memory = here.reduce(node.taken?.memory ?? 0) { $0 + $1.0.spec.demand.memory }
                 let devices = node.devices.map { devices -> JSONValue in
                     let used = here.filter { $0.1.seat.resource == devices.kind.resource }.reduce(0) {
                         $0 + $1.1.seat.devices.count
@@ -86,14 +89,16 @@ extension TrainingService {
                         "count": .integer(Int64(devices.count)), "used": .integer(Int64(used)),
                     ]
                 }
-                return [
-                    "name": .string(node.name), "engine": .string(LocalEngine.name), "health": .string(node.health.rawValue),
+                var members: [String: JSONValue] = [
+                    "name": .string(node.name), "engine": .string(engine.name), "health": .string(node.health.rawValue),
                     "cpus": .number(Double(node.cpus) / 1_000), "cpus_used": .number(Double(cpus) / 1_000),
                     "memory_bytes": .integer(node.memory), "memory_used_bytes": .integer(memory), "accelerators": .array(devices),
                     "ranks": .integer(Int64(here.count)),
                     "jobs": .array(Set(here.map(\.0.name)).sorted().map { .string($0) }),
                     "labels": .object(node.labels.mapValues { .string($0) }),
                 ]
+                if let remark = node.remark { members["why"] = .string(remark) }
+                return .object(members)
             })
     }
 

@@ -17,7 +17,7 @@ extension TrainingService {
         guard let chronicle = await conductors[machine.name]?.chronicle else { return .null }
         let status = JobStatus(
             machine: machine, board: board(of: machine), head: chronicle.head, wait: queue.waits[machine.name],
-            place: queue.order.firstIndex(of: machine.name))
+            place: queue.order.firstIndex(of: machine.name), hindrance: hindrance(of: machine))
         return chronicle.telling(status.json)
     }
 

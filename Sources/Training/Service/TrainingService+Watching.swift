@@ -16,7 +16,7 @@ extension TrainingService {
         case .worker(let run, let slot, let life, let handle):
             await engine.wait(for: handle)
             if Task.isCancelled { return }
-            await workerEnded(run, slot, life, conductor)
+            await workerEnded(run, slot, life, handle, conductor)
         case .progress(let run):
             while !Task.isCancelled {
                 try? await Task.sleep(for: .seconds(1))

@@ -15,6 +15,7 @@ public actor TrainingService {
         /// This program: Workers are further processes of it.
         public var program: String
         public var adapter: Adapter
+        public var engine = EngineChoice.local
         public var boundaries = Boundaries.unwatched
         public init(directory: String, program: String, adapter: Adapter) {
             (self.directory, self.program, self.adapter) = (directory, program, adapter)
@@ -27,7 +28,11 @@ public actor TrainingService {
     let settings: Settings
     let ledger: LedgerWriter
     let registry: RegistryService
-    let engine: LocalEngine
+    let engine: any Engine
+    /// Signs for Workers on other machines; nil where there are none.
+    let authority: WorkerAuthority?
+    /// Where Workers come in.
+    private let door: WorkerDesk.Door
     /// Sockets of the daemon and of Workers: their paths must be short.
     let sockets: String
     let log = Log("training")
@@ -44,11 +49,24 @@ public actor TrainingService {
     private var lastNumber = 0
     private(set) var desk: WorkerDesk!
     private var keeping: Task<Void, Never>?
+    private var looking: Task<Void, Never>?
 
-    public init(settings: Settings, ledger: LedgerWriter, registry: RegistryService) {
+    /// Faults: the certificates of remote Workers can neither be read nor made.
+    public init(settings: Settings, ledger: LedgerWriter, registry: RegistryService) throws(Fault) {
         (self.settings, self.ledger, self.registry) = (settings, ledger, registry)
-        engine = LocalEngine(program: settings.program)
-        sockets = SocketFolder.path(for: settings.directory)
+        sockets = SocketFolder.path(for: settings.directory, isRemote: settings.engine != .local)
+        switch settings.engine {
+        case .local:
+            (engine, authority) = (LocalEngine(program: settings.program), nil)
+            door = .init(address: "unix:\(sockets)/daemon")
+        case .slurm(let slurm):
+            let authority = try WorkerAuthority(in: "\(settings.directory)/.workers")
+            self.authority = authority
+            door = .init(
+                address: slurm.address, identity: try authority.server(), portFile: "\(authority.folder)/port")
+            engine = SlurmEngine(
+                program: settings.program, settings: slurm, folder: settings.directory, installation: authority.installation)
+        }
     }
 
     /// Replays the ledger, and takes up the Workers that ran on meanwhile.
@@ -67,6 +85,12 @@ public actor TrainingService {
             boards[machine.name] = BoardFile(machine.plan).read()
             try await expectWorkers(of: machine)
         }
+        if engine.isRemote {
+            // A daemon that Workers cannot reach says so now, not with the first job.
+            try await theDesk().open()
+            await engine.look()
+            looking = Task { [weak self] in await Self.keepLooking(self) }
+        }
         await conductors.resume()
         considerSoon()
     }
@@ -75,7 +99,7 @@ public actor TrainingService {
     private func expectWorkers(of machine: JobMachine) async throws(Fault) {
         for (slot, rank) in machine.ranks.enumerated() where !rank.isGone {
             let folder = machine.plan.rankFolder(run: machine.run, slot: slot, life: rank.life)
-            guard let plan = try? WorkerPlan(reading: "\(folder)/\(LocalEngine.planName)") else { continue }
+            guard let plan = try? WorkerPlan(reading: WorkerPlan.path(in: folder)) else { continue }
             try SocketFolder.make(sockets)
             try await theDesk().expect(machine.key(slot), token: plan.token, world: machine.world)
         }
@@ -83,7 +107,7 @@ public actor TrainingService {
 
     func theDesk() -> WorkerDesk {
         if let desk { return desk }
-        let made = WorkerDesk(address: "unix:\(sockets)/daemon") { [weak self] key, report in await self?.hear(report, from: key) }
+        let made = WorkerDesk(door: door) { [weak self] key, report in await self?.hear(report, from: key) }
         desk = made
         return made
     }
@@ -121,6 +145,12 @@ public actor TrainingService {
         let open = await conductors.machines().count { !$0.isOver }
         guard open < Self.openMax else {
             throw Fault(.limitReached, what: "There cannot be another job now.", why: "\(open) wait or run.", fix: "Cancel some.")
+        }
+        if let wanted = spec.engine, wanted != engine.name {
+            throw Fault(
+                .badConfiguration, what: "\(spec.name) cannot run here.",
+                why: "It wants engine \(wanted), and this daemon has \(engine.name).",
+                fix: "Leave `engine:` out, or start the daemon with `openclaw serve --engine \(wanted)`.")
         }
         let folder = workFolder(of: spec, in: directory)
         guard PlainFiles.isFolder(folder) else {
@@ -180,6 +210,7 @@ public actor TrainingService {
     public func drain() async {
         isDraining = true
         keeping?.cancel()
+        looking?.cancel()
         queue.stop()
         await conductors.drain()
         await desk?.stop()
@@ -213,7 +244,8 @@ public actor TrainingService {
                 await publish(machine, dead: [slot])
             }
         case .formed, .met, .joined: await publish(machine, dead: [])
-        case .applied, .timePassed, .failed, .placed, .launched, .left, .checkpointed, .stopAsked, .killed, .registered, .cancelled,
+        case .applied, .timePassed, .failed, .placed, .reseated, .launched, .left, .checkpointed, .stopAsked, .killed, .registered,
+            .cancelled,
             .scaled, .preempted, .drained:
             break
         }
@@ -236,6 +268,7 @@ public actor TrainingService {
 
     /// Nobody of the run is waited for any more.
     private func release(_ machine: JobMachine) async {
+        if engine.isRemote { Task { await giveBack() } }
         guard machine.run > 0, rolls.removeValue(forKey: machine.rollKey) != nil || desk != nil else { return }
         await desk?.forget(job: machine.name, attempt: machine.attempt, run: machine.run)
     }

@@ -32,7 +32,19 @@ actor WorkerDesk {
     /// Orders that wait for a Worker that does not read: past it the line is cut, and it comes again.
     static let ordersMax = 1_024
 
-    let address: String
+    /// Where Workers come in.
+    struct Door: Sendable {
+        /// `unix:/path`, or `host:port` where port 0 stands for any.
+        var address: String
+        /// Over a network: what the daemon shows, and whose certificates it wants to see. Nil on a unix socket.
+        var identity: RPCIdentity?
+        /// Keeps the port that was taken for port 0, so that Workers find the next life of the daemon there.
+        var portFile: String?
+    }
+
+    private let door: Door
+    /// What Workers call.
+    private(set) var address: String
     private let hear: Hear
     private var server: RPCServer?
     private var expected: [RankKey: Expected] = [:]
@@ -41,24 +53,39 @@ actor WorkerDesk {
     /// What a Worker that connects later has to hear first.
     private var memberships: [RankKey: Membership] = [:]
     private var lineNumber = 0
+    /// When each was last heard of, or waited for since.
+    private var heardAt: [RankKey: (at: ContinuousClock.Instant, hasCome: Bool)] = [:]
 
-    init(address: String, hear: @escaping Hear) { (self.address, self.hear) = (address, hear) }
+    init(door: Door, hear: @escaping Hear) { (self.door, address, self.hear) = (door, door.address, hear) }
 
     // MARK: Who may come
 
     /// Opens the door, if it is not open, and lets one more in.
     func expect(_ key: RankKey, token: String, world: Int) throws(Fault) {
         try open()
+        heardAt[key] = (.now, false)
         expected[key] = Expected(digest: SHA256.digest(of: token).bytes, world: world)
     }
 
-    private func open() throws(Fault) {
+    /// Opens the door. Faults: nothing can be listened on there, or gRPC's library is missing.
+    func open() throws(Fault) {
         if server != nil { return }
-        server = try RPCServer(
-            on: address,
-            handlers: [
-                Order.method: { [weak self] call in await self?.attend(call) ?? RPCStatus(.unavailable, "the daemon is stopping") }
-            ])
+        let handlers: [String: RPCServer.Handler] = [
+            Order.method: { [weak self] call in await self?.attend(call) ?? RPCStatus(.unavailable, "the daemon is stopping") }
+        ]
+        let opened = try RPCServer(on: door.usual, as: door.identity, handlers: handlers)
+        address = try door.calledAt(opened.address)
+        server = opened
+    }
+
+    /// Its engine has started it: from now on it should come.
+    func begin(_ key: RankKey) {
+        if let heard = heardAt[key], !heard.hasCome { heardAt[key] = (.now, false) }
+    }
+
+    /// How long nothing has been heard of one that is waited for, and whether anything ever was.
+    func silence(of key: RankKey) -> (Duration, hasCome: Bool)? {
+        heardAt[key].map { ($0.at.duration(to: .now), $0.hasCome) }
     }
 
     /// Nobody waits for these ranks any more. Workers of them that are connected are sent away.
@@ -70,7 +97,7 @@ actor WorkerDesk {
             var order = Order()
             order.leave = Nudge()
             tell(key, order)
-            (expected[key], acknowledged[key], memberships[key]) = (nil, nil, nil)
+            (expected[key], acknowledged[key], memberships[key], heardAt[key]) = (nil, nil, nil, nil)
         }
     }
 
@@ -145,6 +172,7 @@ actor WorkerDesk {
 
     private func connect(_ key: RankKey, _ call: RPCServerCall, _ orders: AsyncStream<Order>.Continuation) -> Int {
         lineNumber += 1
+        heardAt[key] = (.now, true)
         // One that comes again is the same Worker: its old line is dead, known or not.
         lines[key]?.call.cancel()
         lines[key] = Line(number: lineNumber, orders: orders, call: call)
@@ -166,6 +194,7 @@ actor WorkerDesk {
     }
 
     private func receive(_ report: Report, from key: RankKey) async {
+        if heardAt[key] != nil { heardAt[key] = (.now, true) }
         if report.sequence > 0, report.sequence <= acknowledged[key] ?? 0 { return }  // sent again, and known
         await hear(key, report)
         guard report.sequence > 0 else { return }

@@ -19,8 +19,19 @@ claw_rpc_queue *claw_rpc_queue_make(void);
 /// Waits for the next completion: 1 with its `context` and whether it worked.
 int claw_rpc_queue_next(claw_rpc_queue *queue, void **context, int *worked);
 
-/// `host:port`, or `unix:/path`. The peer is asked for a sign of life after `keepalive_ms` of silence.
-claw_rpc_channel *claw_rpc_channel_make(const char *target, int keepalive_ms, int message_bytes_max);
+/// What one side shows the other, in PEM. Each side must show a certificate that the authority has signed; the server's is made
+/// out to `server_name`.
+typedef struct claw_rpc_identity {
+    const char *authority;
+    const char *certificate;
+    const char *key;
+    const char *server_name;
+} claw_rpc_identity;
+
+/// `host:port`, or `unix:/path`. The peer is asked for a sign of life after `keepalive_ms` of silence. Without an identity
+/// nothing is encrypted. NULL where the identity cannot be used.
+claw_rpc_channel *claw_rpc_channel_make(
+    const char *target, const claw_rpc_identity *identity, int keepalive_ms, int message_bytes_max);
 void claw_rpc_channel_free(claw_rpc_channel *channel);
 
 /// `deadline_ms` from now; below 0 for none.
@@ -29,8 +40,9 @@ void claw_rpc_call_cancel(claw_rpc_call *call);
 void claw_rpc_call_free(claw_rpc_call *call);
 
 claw_rpc_server *claw_rpc_server_make(claw_rpc_queue *queue, int keepalive_ms, int message_bytes_max);
-/// The port listened on (1 for a unix socket), 0 where that was not possible.
-int claw_rpc_server_listen(claw_rpc_server *server, const char *address);
+/// The port listened on (1 for a unix socket), 0 where that was not possible. With an identity only those are let in who show a
+/// certificate of its authority.
+int claw_rpc_server_listen(claw_rpc_server *server, const char *address, const claw_rpc_identity *identity);
 void claw_rpc_server_start(claw_rpc_server *server);
 /// The next call's details arrive in the batch with `context`. 0 when the server takes no more.
 int claw_rpc_server_next_call(claw_rpc_server *server, claw_rpc_queue *queue, claw_rpc_batch *batch, void *context);
