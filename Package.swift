@@ -146,7 +146,7 @@ let rooms: [Target] = [
     tests("ProcessesTests", ["Faults", "Processes", "TestFolders"]),
     tests("HTTPTests", ["Faults", "HTTP", "JSON", "Sockets", "Statistics", "TestSockets"]),
     tests("StatisticsTests", ["JSON", "Statistics"]),
-    tests("RPCTests", ["Faults", "RPC", "TestFolders"]),
+    tests("RPCTests", ["Faults", "RPC", "Sockets", "TestFolders"]),
     tests("LedgerTests", ["Faults", "JSON", "Ledger", "SQL", "Telemetry", "TestFolders"]),
     tests("ConductingTests", ["Conducting", "Faults", "JSON", "Ledger", "Telemetry", "TestFolders"]),
     tests("RegistryTests", ["Faults", "JSON", "Ledger", "Registry", "TestFolders", "YAML"]),

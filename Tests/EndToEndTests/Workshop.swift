@@ -12,6 +12,11 @@ final class Workshop: Sendable {
     let outbound = Outbound()
 
     var home: String { "\(folder)/home" }
+    /// What its processes find in their environment besides.
+    private let more: [String: String]
+
+    /// `environment`: made from the path of the folder.
+    init(environment: (String) -> [String: String] = { _ in [:] }) { more = environment(temporary.path) }
 
     /// The binary stands beside the test bundle that runs now.
     static let binary: String = {
@@ -36,7 +41,7 @@ final class Workshop: Sendable {
     // MARK: Processes
 
     private var environment: [String: String] {
-        ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "OPENCLAW_HOME": home]
+        ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "OPENCLAW_HOME": home].merging(more) { $1 }
     }
 
     func start(_ arguments: [String], output: String) throws(Fault) -> Child {

@@ -9,6 +9,7 @@ enum TrainScreen {
             let until = status["until"]?.stringValue.map { " (until about \(Figures.moment($0)))" } ?? ""
             lines.append("  waits    \(waits)\(until)")
         }
+        if let places = places(status) { lines.append("  nodes    \(places)") }
         if let because = status["because"]?.stringValue { lines.append("  because  \(because)") }
         if let cause = status["first_cause"] { lines += firstCause(cause, style) }
         lines += losses(status, style, now)
@@ -46,6 +47,22 @@ enum TrainScreen {
     static func state(_ status: JSONValue) -> String { status["state"]?.stringValue ?? "" }
 
     // MARK: Parts
+
+    /// `n1: 0, 1   n2: 2`: which ranks are where; nil where all are on one node.
+    private static func places(_ status: JSONValue) -> String? {
+        var byNode: [(node: String, ranks: [String])] = []
+        for rank in status["ranks"]?.arrayValue ?? [] {
+            let (node, number) = (rank["node"]?.stringValue ?? "", "\(rank["rank"]?.integerValue ?? 0)")
+            if let index = byNode.firstIndex(where: { $0.node == node }) {
+                byNode[index].ranks.append(number)
+            } else {
+                byNode.append((node, [number]))
+            }
+        }
+        guard byNode.count > 1 else { return nil }
+        return byNode.prefix(16).map { "\($0.node): \($0.ranks.joined(separator: ", "))" }.joined(separator: "   ")
+            + (byNode.count > 16 ? "   and \(byNode.count - 16) more" : "")
+    }
 
     private static func upRanks(_ status: JSONValue) -> Int {
         (status["ranks"]?.arrayValue ?? []).count { ["up", "joining", "done"].contains($0["state"]?.stringValue ?? "") }

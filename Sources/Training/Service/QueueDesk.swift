@@ -30,6 +30,8 @@ struct QueueDesk: Sendable {
     struct Loss: Equatable, Sendable {
         var why: String
         var at: Timestamp
+        /// The engine did not see the node well when it was lost.
+        var wasDoubtful: Bool
     }
 
     private(set) var isStopped = false

@@ -14,7 +14,8 @@ extension TrainingService {
     private static let silenceOnDoubtfulNodesMax = Duration.seconds(10)
     /// How long a Worker has for its first word after it was started.
     private static let arrivalMax = Duration.seconds(90)
-    /// A node whose Workers fell silent is not used again before so long, even where the engine sees nothing wrong with it.
+    /// A node whose Workers fell silent, and which the engine saw nothing wrong with, is not used again before so long. One that
+    /// the engine did not see well is back as soon as it does.
     private static let quarantine = Duration.seconds(60)
 
     static func keepLooking(_ service: TrainingService?) async {
@@ -56,7 +57,9 @@ extension TrainingService {
     private func loseNodes() async {
         let seen = Dictionary(engine.nodes(holding: []).map { ($0.name, $0.health) }) { first, _ in first }
         let now = Timestamp.now()
-        queue.lost = queue.lost.filter { seen[$0.key] != .ready || now - $0.value.at < Self.quarantine }
+        queue.lost = queue.lost.filter { node, loss in
+            seen[node] != .ready || (!loss.wasDoubtful && now - loss.at < Self.quarantine)
+        }
         var byNode: [String: [(machine: JobMachine, slot: Int)]] = [:]
         for machine in await conductors.machines().filter(\.state.isSeated) {
             for (slot, rank) in machine.ranks.enumerated() where rank.handle != nil && !rank.isGone {
@@ -70,7 +73,7 @@ extension TrainingService {
                 why = Self.loss(of: node, "nothing was heard of its Workers for \(silent.map(\.seconds).min() ?? 0) s")
             }
             if let why {
-                queue.lost[node] = .init(why: why, at: now)
+                queue.lost[node] = .init(why: why, at: now, wasDoubtful: seen[node] != .ready)
                 log.warning("a node is lost", ["node": .string(node), "why": .string(why)])
                 for rank in ranks { await lose(rank.machine.key(rank.slot), RankDeath(.nodeLost, detail: why), of: rank.machine) }
             } else {
