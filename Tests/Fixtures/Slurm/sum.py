@@ -74,7 +74,8 @@ say(type="mesh", epoch=0, address=mesh.address, host=mesh.host, peer="")
 step, slots = meet(0)
 if joining:
     say(type="joined", epoch=epoch, step=step)
-while step < steps or len(slots) < world:
+total, whole = 0, world * (world + 1) // 2
+while step < steps or total != whole:
     values = array.array("f", [slot + 1] * 1000)
     try:
         if not memberships.empty():
@@ -87,10 +88,10 @@ while step < steps or len(slots) < world:
     expected = sum(one + 1 for one in slots)
     if values[0] != expected or values[-1] != expected:
         sys.exit(f"the sum is {values[0]}, not {expected}")
-    step += 1
+    total, step = int(values[0]), step + 1
     say(type="progress", step=step, samples=step, step_s=0.02, compute_s=0.015, communication_s=0.005, wait_s=0, wire_bytes=0,
         logical_bytes=0, epoch=epoch)
     time.sleep(0.02)
-print("sum", int(values[0]), "at", mesh.address, flush=True)
+print("sum", total, "at", mesh.address, flush=True)
 say(type="bye")
 mesh.close()

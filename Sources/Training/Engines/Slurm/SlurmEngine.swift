@@ -77,7 +77,7 @@ final class SlurmEngine: Engine {
         var options = [
             "--jobid=\(allocation.id)", "--nodelist=\(plan.node)", "--nodes=1", "--ntasks=1", "--overlap", "--no-kill", "--mem=0",
             // Ranks of a job share its CPUs on their node: a step of one CPU each could be given the same one.
-            "--cpus-per-task=\(max(1, wish.cpus(on: plan.node)))", "--cpu-bind=none", "--input=none", "--quiet",
+            "--cpus-per-task=\(max(1, wish.cpus(on: plan.node)))", "--input=none", "--quiet",
             "--chdir=\(plan.folder)", "--job-name=\(step(of: plan))",
         ]
         if let resource = SlurmWish(run, slots: plan.life == 0 ? nil : [plan.slot], on: nodes).resource {
