@@ -167,7 +167,7 @@ let rooms: [Target] = [
         ["Conducting", "Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
     tests("CollectivesTests", ["CCollectives", "Collectives", "Processes", "Statistics", "TestFolders"]),
     tests("WorkerTests", ["JSON", "RPC", "Worker"]),
-    tests("TrainingTests", ["Conducting", "Faults", "Telemetry", "Training", "YAML"]),
+    tests("TrainingTests", ["Conducting", "Faults", "RPC", "Telemetry", "TestFolders", "Training", "Worker", "YAML"]),
     tests(
         "GatewayTests",
         [

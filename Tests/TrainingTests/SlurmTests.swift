@@ -103,4 +103,13 @@ import Testing
         #expect(job.machine.ranks[2].seat.node == "n9" && job.machine.ranks[3].seat.node == "n")
         #expect(job.machine.isStale(.reseated(slot: 2, life: 0, seat: job.machine.ranks[2].seat), at: Timestamp(milliseconds: 0)))
     }
+
+    @Test func `a job that only lost nodes could hold is not told that it never can be`() throws {
+        let nodes = [Node("a", cpus: 2_000), Node("b", cpus: 2_000, health: .lost)]
+        let each = Demand(cpus: 1_000)
+        guard case .waiting(let short) = place(Gang(ranks: 3...3, each: each), on: Cluster(nodes)) else { throw NotPlaced() }
+        #expect(!short.isForEver && short.text.hasSuffix("room for 2, and for all with the nodes that are lost"))
+        guard case .waiting(let never) = place(Gang(ranks: 5...5, each: each), on: Cluster(nodes)) else { throw NotPlaced() }
+        #expect(never.isForEver)
+    }
 }

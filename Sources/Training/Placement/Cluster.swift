@@ -122,8 +122,8 @@ public struct Cluster: Equatable, Sendable {
     }
 
     /// How many ranks a node could hold if nothing ran on it.
-    func capacity(of node: Int, for demand: Demand, _ devices: Placement.Devices?) -> Int {
-        guard health[node] != .lost else { return 0 }
+    func capacity(of node: Int, for demand: Demand, _ devices: Placement.Devices?, evenLost: Bool = false) -> Int {
+        guard evenLost || health[node] != .lost else { return 0 }
         var capacity = Int.max
         if let devices { capacity = Int(devicesInAll[node * kinds.count + devices.kind]) / devices.perRank }
         if demand.cpus > 0 { capacity = min(capacity, Int(nodes[node].cpus / demand.cpus)) }
