@@ -149,13 +149,18 @@ struct SlurmCluster {
     let workshop: Workshop
     private static let script = "\(Workshop.root)/Tests/Fixtures/Slurm/slurm.sh"
 
-    /// False only where Slurm is not installed or may not run, which is said.
-    static func canRun() async -> Bool {
-        let workshop = Workshop()
-        guard let child = try? workshop.start(["bash", script, "check"], output: "check.log") else { return false }
-        if case .exited(code: 0) = await child.wait(limit: .seconds(60)) { return true }
-        print("SKIPPED, because no Slurm can run here:\n\(workshop.read("check.log"))")
-        return false
+    /// False only where Slurm is not installed or may not run, which is tried once, and said.
+    static func canRun() async -> Bool { await trial.value }
+
+    private static let trial = Task<Bool, Never> {
+        do {
+            let cluster = try await start()
+            await cluster.stop()
+            return true
+        } catch {
+            print("SKIPPED, because no Slurm can run here:\n\(error)")
+            return false
+        }
     }
 
     static func start() async throws -> SlurmCluster {

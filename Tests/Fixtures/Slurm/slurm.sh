@@ -32,15 +32,17 @@ start_node() { env "$(mark "$1" "$2")" slurmd -N "$2" 2>>"$1/log/start"; }
 
 # Processes marked so, and all that stand below them.
 family() {
-    local found
+    local found parents
     found=$(grep -lzsx "$1" /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n' || true)
-    ps -eo pid=,ppid= | awk -v roots="$found" '
+    # Some end while they are read.
+    parents=$(cat /proc/[0-9]*/status 2>/dev/null | awk '/^Pid:/ { process = $2 } /^PPid:/ { print process, $2 }' || true)
+    awk -v roots="$found" '
         BEGIN { count = split(roots, list, "\n"); for (i = 1; i <= count; i++) if (list[i] != "") family[list[i]] = 1 }
         { parent[$1] = $2 }
         END {
             do { grown = 0; for (p in parent) if (!(p in family) && (parent[p] in family)) { family[p] = 1; grown = 1 } } while (grown)
             for (p in family) print p
-        }'
+        }' <<<"$parents"
 }
 
 lose() {
@@ -59,7 +61,8 @@ stop() {
 
 configure() {
     local folder=$1 host memory controller first second
-    host=$(hostname -s)
+    host=$(uname -n)
+    host=${host%%.*}
     memory=$(awk '/MemTotal/ { print int($2 / 1024 / 3) }' /proc/meminfo)
     read -r controller first second <<<"$(free_ports)"
     mkdir -p "$folder"/{state,spool-n1,spool-n2,munge,log}
