@@ -19,7 +19,7 @@ public enum OpenClaw {
         TrainSubmit.command, TrainList.command, TrainStatus.command, TrainLogs.command, TrainCancel.command, TrainScale.command,
         TrainResume.command,
         TrainExplain.command, TrainReport.command, TrainSimulate.command, WorkerProcess.command,
-        NodeList.command, NodeDrain.command, NodeResume.command,
+        NodeList.command, NodeDrain.command, NodeResume.command, NodeLabel.command,
         ExperimentAnalyze.command, ExperimentSimulate.command,
         AuditLog.command, AuditShow.command, AuditVerify.command, AuditProve.command, AuditConsistency.command,
         AuditCheckpoint.command, AuditExport.command,

@@ -36,6 +36,19 @@ import YAML
         #expect(spec.gang(on: [.init(resource: "nvidia.com/gpu")]).each.accelerators == [.init(.any)])
     }
 
+    @Test func `nodes and throughputs of a job are read`() throws {
+        let spec = try Self.read(
+            """
+            training_job:
+              name: a
+              run: b
+              nodes: { require: { tier: gpu }, avoid: { zone: [b, c] } }
+              throughput: { H100: 1.0, amd.com/gpu: 0.6 }
+            """)
+        #expect(spec.nodes == NodeRule(require: ["tier": ["gpu"]], avoid: ["zone": ["b", "c"]]))
+        #expect(spec.gang(on: []).nodes == spec.nodes && spec.throughput == ["H100": 1, "amd.com/gpu": 0.6])
+    }
+
     @Test(
         arguments: [
             ("H100:8", [AcceleratorWish(.model("H100"), count: 8)]), ("nvidia.com/gpu:1", [.init(.resource("nvidia.com/gpu"))]),
@@ -54,7 +67,8 @@ import YAML
         ("output: { register: fraud, path: m }", "'fraud' is no version."),
         ("output: { register: a@b, path: ../m }", "'../m' leaves the working folder."),
         ("env: { OPENCLAW_JOB: x }", "'OPENCLAW_JOB' cannot be set."),
-        ("checkpoint: { every: 30 }", "'30' is not a duration."),
+        ("checkpoint: { every: 30 }", "'30' is not a duration."), ("throughput: { H100: 0 }", "'0.0' is no throughput."),
+        ("throughput: {}", "This compares 0 kinds of accelerators."), ("nodes: { need: { a: b } }", "`need` is not known here."),
     ])
     func `a mistake is refused with its line`(line: String, what: String) throws {
         do {

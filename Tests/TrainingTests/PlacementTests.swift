@@ -66,15 +66,17 @@ struct PlacementTests {
 
     @Test func `the first wish that fits is taken, a preferred kind before others, and never two kinds in one gang`() {
         let cluster = Cluster(Self.nodes([2]) + Self.nodes([4], kind: Self.other).map { Node("z" + $0.name, devices: $0.devices) })
-        let either = Gang(ranks: 2...2, each: Demand(accelerators: [.init(.any)]), spread: .count)
-        guard case .placed(let placement) = place(either, on: cluster, preference: [Self.gpu]) else {
+        let either = Gang(
+            ranks: 2...2, each: Demand(accelerators: [.init(.any)]), spread: .count, preference: [Self.gpu])
+        guard case .placed(let placement) = place(either, on: cluster) else {
             Issue.record("both kinds have room")
             return
         }
         #expect(placement.seats.map { cluster.nodes[$0.node].name } == ["n0"])
         let three = Gang(
-            ranks: 3...3, each: Demand(accelerators: [.init(.model("H100")), .init(.resource("amd.com/gpu"))]), spread: .count)
-        #expect(Self.seats(place(three, on: cluster, preference: [Self.gpu])) == [[1, 3]])
+            ranks: 3...3, each: Demand(accelerators: [.init(.model("H100")), .init(.resource("amd.com/gpu"))]), spread: .count,
+            preference: [Self.gpu])
+        #expect(Self.seats(place(three, on: cluster)) == [[1, 3]])
         let six = Gang(ranks: 6...6, each: Demand(accelerators: [.init(.any)]), spread: .count)
         #expect(Self.seats(place(six, on: cluster)) == nil)
     }
@@ -94,6 +96,79 @@ struct PlacementTests {
         var nodes = Self.nodes([8, 8])
         nodes[0].health = .draining
         #expect(Self.seats(place(Self.gang(4, .pack), on: Cluster(nodes))) == [[1, 4]])
+    }
+
+    @Test func `labels that are required or avoided keep a gang off nodes, and it is told so`() {
+        var nodes = Self.nodes([8, 8, 8])
+        (nodes[0].labels, nodes[1].labels, nodes[2].labels) = (["tier": "old"], ["tier": "new", "zone": "b"], ["tier": "new"])
+        let cluster = Cluster(nodes)
+        func placed(_ rule: NodeRule, _ ranks: Int = 2) -> PlacementAnswer {
+            var gang = Self.gang(ranks, .pack)
+            gang.nodes = rule
+            return place(gang, on: cluster)
+        }
+        #expect(Self.seats(placed(.init(require: ["tier": ["new"]]))) == [[1, 2]])
+        #expect(Self.seats(placed(.init(require: ["tier": ["new"]], avoid: ["zone": ["a", "b"]]))) == [[2, 2]])
+        #expect(Self.seats(placed(.init(require: ["zone": ["*"]]))) == [[1, 2]])
+        #expect(Self.seats(placed(.init(require: ["tier": ["new", "old"]]), 20)) == [[0, 8], [1, 8], [2, 4]])
+        guard case .waiting(let shortfall) = placed(.init(require: ["tier": ["new"]]), 20) else {
+            Issue.record("two nodes of eight cannot hold twenty")
+            return
+        }
+        #expect(shortfall.reason == .never(roomAtBest: 16) && shortfall.text.contains("on nodes with tier=new"))
+        let both = NodeRule(require: ["tier": ["new", "old"]]).and(.init(require: ["tier": ["old"]], avoid: ["zone": ["b"]]))
+        #expect(both == NodeRule(require: ["tier": ["old"]], avoid: ["zone": ["b"]]))
+        #expect(NodeRule(require: ["a": ["x"]]).and(.init(require: ["a": ["y"]])).admits(["a": "x"]) == false)
+    }
+
+    @Test func `failed devices are not given, and each kind of one resource has its own numbers`() {
+        let other = AcceleratorKind(resource: "nvidia.com/gpu", model: "A100")
+        let node = Node(
+            "n", cpus: 8_000, devices: [.init(other, count: 2, numbers: [0, 3]), .init(Self.gpu, count: 1, numbers: [2])])
+        #expect(node.numbers(of: Self.gpu) == [2] && node.numbers(of: other) == [0, 3])
+        #expect(Node("n", devices: [.init(other, count: 2), .init(Self.gpu, count: 2)]).numbers(of: Self.gpu) == [2, 3])
+        #expect(Self.seats(place(Self.gang(2, .pack, .init(.model("H100"))), on: Cluster([node]))) == nil)
+    }
+
+    /// What is counted along is what a walk over the nodes finds.
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func `a cluster that keeps count places every gang where one that does not places it`(seed: UInt64) {
+        var random = Scramble(seed: seed)
+        let nodes = (0..<Int.random(in: 1...130, using: &random)).map { number in
+            Node(
+                "n\(1_000 + number)", cpus: Int64.random(in: 1...16, using: &random) * 1_000, memory: 64 << 30,
+                devices: [.init(Bool.random(using: &random) ? Self.gpu : Self.other, count: Int.random(in: 0...8, using: &random))],
+                labels: ["row": "\(Int.random(in: 0...2, using: &random))"],
+                health: Int.random(in: 0..<10, using: &random) == 0 ? .draining : .ready)
+        }
+        let gangs = (0..<12).map { number in
+            let least = Int.random(in: 1...12, using: &random)
+            return Gang(
+                ranks: least...(least + Int.random(in: 0...3, using: &random)),
+                each: Demand(
+                    cpus: Int64.random(in: 0...3, using: &random) * 500,
+                    accelerators: Bool.random(using: &random) ? [.init(.any, count: Int.random(in: 1...3, using: &random))] : []),
+                spread: Gang.Spread.allCases[number % 3],
+                nodes: Int.random(in: 0..<3, using: &random) == 0 ? .init(require: ["row": ["1"]]) : .anywhere)
+        }
+        let plain = Cluster(nodes)
+        var (bare, counted) = (plain, plain)
+        for gang in gangs { counted.prepare(for: gang) }
+        var placed: [Placement] = []
+        for _ in 0..<120 {
+            if !placed.isEmpty, Int.random(in: 0..<3, using: &random) == 0 {
+                let placement = placed.remove(at: Int.random(in: 0..<placed.count, using: &random))
+                bare.giveBack(placement)
+                counted.giveBack(placement)
+            }
+            let gang = gangs.randomElement(using: &random)!
+            let answer = place(gang, on: counted)
+            #expect(answer == place(gang, on: bare), "seed \(seed)")
+            guard case .placed(let placement) = answer else { continue }
+            bare.take(placement)
+            counted.take(placement)
+            placed.append(placement)
+        }
     }
 
     @Test(arguments: 0..<60 as Range<UInt64>)

@@ -12,16 +12,23 @@ import Testing
         var work: [Int64] = []
         var nodes: [Node]
         var now: Int64 = 0
-        let policy: PolicyBook.Current
+        var policy: PolicyBook.Current
+        var desk = QueueDesk()
+        var resized = 0
 
         init(seed: UInt64) {
             random = SplitMix(state: seed)
             let gpu = AcceleratorKind(resource: "nvidia.com/gpu")
             nodes = (0..<3).map { Node("n\($0)", cpus: 4_000, memory: 8 << 30, devices: $0 < 2 ? [.init(gpu, count: 4)] : []) }
+            nodes[2].labels = ["row": "far"]
             var quota = TeamQuota()
             quota.ranks = 4
-            let queues = QueuePolicy.all.filter { !$0.preempts }
+            var weights = QueueWeights()
+            (weights.priority, weights.age, weights.share, weights.size, weights.attained) = (1_000, 500, 300, -100, 50)
+            let queues = QueuePolicy.all + [.weighted(weights, teams: ["a": 2])]
             policy = .init(queue: queues[Int(random.next() % UInt64(queues.count))], quotas: ["b": quota])
+            policy.elastic.growAfter = 2_000
+            if random.next() % 4 == 0 { policy.nodes = NodeRule(avoid: ["row": ["far"]]) }
         }
 
         func pick(_ below: Int) -> Int {
@@ -34,12 +41,15 @@ import Testing
         mutating func submit() {
             var spec = JobSpec(name: "job-\(jobs.count)", run: "true")
             spec.ranksMin = 1 + roll(4)
-            spec.ranksMax = spec.ranksMin + roll(2)
+            spec.ranksMax = spec.ranksMin + roll(4)
+            if roll(3) == 0 { spec.expected = Int64(1_000 + roll(20_000)) }
+            if roll(8) == 0 { spec.nodes = NodeRule(require: ["row": ["far"]]) }
             spec.demand = Demand(cpus: Int64(250 * (1 + roll(8))), memory: Int64(roll(3)) << 30)
             if roll(2) == 0 { spec.demand.accelerators = [.init(.any, count: 1 + roll(2))] }
             spec.priority = [250, 500, 500, 750, 1_000][roll(5)]
             spec.isPreemptible = roll(4) > 0
             spec.team = ["a", "b", ""][roll(3)]
+            spec.failuresMax = JobSpec.failuresMax
             let plan = JobPlan(spec: spec, directory: "/", folder: "/", number: jobs.count + 1)
             var job = JobUnderTest(ranks: 1)
             job.machine = JobMachine(plan, attempt: 1, after: nil)
@@ -52,13 +62,14 @@ import Testing
         func snapshot() -> QueueSnapshot {
             QueueSnapshot(
                 machines: jobs.map(\.machine).filter { $0.state == .queued || $0.state.isSeated }, nodes: nodes, version: 1,
-                policy: policy, secondsLeft: { _ in nil }, now: Timestamp(milliseconds: now))
+                policy: policy, known: { .init(roomySince: desk.roomySince[$0]) }, now: Timestamp(milliseconds: now))
         }
 
         func index(_ name: String) -> Int? { jobs.firstIndex { $0.machine.name == name } }
 
         mutating func decide() -> QueueSnapshot.Decision {
             let decision = snapshot().decide()
+            desk.hear(decision, at: Timestamp(milliseconds: now))
             for start in decision.starts {
                 guard let index = index(start.job) else { continue }
                 let seats = start.seats.map {
@@ -75,7 +86,34 @@ import Testing
                 }
                 jobs[index].tell(.preempted(by: other))
             }
+            for resize in decision.resizes { check(resize, decision) }
+            for resize in decision.resizes {
+                guard let index = index(resize.job) else { continue }
+                let event = JobMachine.Event.resized(ranks: resize.ranks, why: resize.why)
+                #expect(jobs[index].machine.refusal(of: event, beginning: nil) == nil)
+                jobs[index].tell(event)
+                resized += 1
+            }
             return decision
+        }
+
+        /// Other ranks are given within what the job said; more of them only where it runs long enough, has a checkpoint to go on
+        /// from, and nobody waits for the room.
+        func check(_ resize: QueueSnapshot.Resize, _ decision: QueueSnapshot.Decision) {
+            guard let index = index(resize.job) else { return }
+            let machine = jobs[index].machine
+            #expect(machine.spec.ranksMin...machine.spec.ranksMax ~= resize.ranks && resize.ranks != machine.world)
+            #expect(machine.spec.isPreemptible && machine.state == .running && !resize.why.isEmpty)
+            if resize.ranks > machine.world {
+                let placed = machine.placedAt ?? Timestamp(milliseconds: now)
+                let patience = policy.elastic.growAfter << Int64(min(machine.resizes, 5))
+                #expect((Timestamp(milliseconds: now) - placed).wholeMilliseconds >= patience, "no job grows again at once")
+                #expect(machine.checkpoint != nil && decision.starts.isEmpty && decision.resizes.count == 1)
+                let isFree = decision.waits.values.allSatisfy { $0.isNotForRoom }
+                #expect(isFree, "who waits for room goes before who wants more of it")
+            } else {
+                #expect(!decision.waits.isEmpty, "nobody shrinks for nothing")
+            }
         }
 
         /// What runs gets on; what was asked to stop does so after a while.
@@ -86,6 +124,7 @@ import Testing
                 switch jobs[index].machine.state {
                 case .running:
                     work[index] -= milliseconds
+                    if roll(2) == 0 { jobs[index].tell(.checkpointed(path: "c", step: now, bytes: 1)) }
                     let isDeath = roll(40) == 0
                     guard work[index] <= 0 || isDeath else { continue }
                     for slot in jobs[index].machine.ranks.indices {
@@ -105,6 +144,20 @@ import Testing
             }
         }
 
+        /// A node is lost with what runs there, or is back.
+        mutating func partition() {
+            let node = roll(3)
+            nodes[node].health = nodes[node].health == .ready ? (roll(2) == 0 ? .lost : .draining) : .ready
+            guard nodes[node].health == .lost else { return }
+            for index in jobs.indices where jobs[index].machine.state.isSeated {
+                for slot in jobs[index].machine.ranks.indices where jobs[index].machine.state.isSeated {
+                    let rank = jobs[index].machine.ranks[slot]
+                    guard rank.seat.node == nodes[node].name, !rank.isGone else { continue }
+                    _ = jobs[index].die(slot, .init(.nodeLost), survivable: false)
+                }
+            }
+        }
+
         /// What holds at every moment.
         func check(_ decision: QueueSnapshot.Decision) {
             var (cpus, memory): ([String: Int64], [String: Int64]) = ([:], [:])
@@ -113,8 +166,10 @@ import Testing
             for job in jobs where job.machine.state.isSeated {
                 let spec = job.machine.spec
                 #expect(spec.ranksMin...spec.ranksMax ~= job.machine.world, "a gang is placed whole")
+                let rule = (spec.nodes ?? .anywhere).and(policy.nodes ?? .anywhere)
                 if spec.team == "b" { ranksOfB += job.machine.world }
                 for rank in job.machine.ranks {
+                    #expect(rule.admits(nodes.first { $0.name == rank.seat.node }?.labels ?? [:]), "labels are kept")
                     cpus[rank.seat.node, default: 0] += spec.demand.cpus
                     memory[rank.seat.node, default: 0] += spec.demand.memory
                     devices[rank.seat.node, default: []] += rank.seat.devices
@@ -139,11 +194,13 @@ import Testing
         var world = World(seed: seed)
         for step in 0..<250 {
             if step < 100, world.roll(3) == 0 { world.submit() }
+            if step < 200, world.roll(12) == 0 { world.partition() }
+            if step == 200 { for node in world.nodes.indices { world.nodes[node].health = .ready } }
             world.check(world.decide())
             world.pass(Int64(100 + world.roll(1_000)))
             // Time goes on until everything that can run has.
             if step == 249, world.jobs.contains(where: { !$0.machine.isOver }) {
-                for _ in 0..<2_000 {
+                for _ in 0..<3_000 {
                     world.check(world.decide())
                     world.pass(1_000)
                     if world.jobs.allSatisfy(\.machine.isOver) { break }

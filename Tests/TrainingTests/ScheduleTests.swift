@@ -83,8 +83,8 @@ struct ScheduleTests {
     }
 
     @Test func `a higher priority goes first under every policy`() {
-        for policy in QueuePolicy.all where policy.order != .share(weights: [:]) {
-            var urgent = Self.job(1, gpus: 8, remaining: 10_000)
+        for policy in QueuePolicy.all {
+            var urgent = Self.job(1, gpus: 8, remaining: 10_000, team: "z")
             urgent.priority = 900
             let decided = schedule(
                 [Self.job(0, gpus: 8, remaining: 10), urgent], on: Cluster(PlacementTests.nodes([8])), by: policy, now: 0)

@@ -9,12 +9,14 @@ enum NodeList {
     }
 
     static func text(_ answer: JSONValue, _ style: Style) -> String {
-        var table = Table(["node", "health", "cpus", "memory", "accelerators", "ranks", "jobs"])
+        var table = Table(["node", "health", "cpus", "memory", "accelerators", "ranks", "jobs", "labels"])
         for node in answer["nodes"]?.arrayValue ?? [] {
             let health = node["health"]?.stringValue ?? ""
             let devices = (node["accelerators"]?.arrayValue ?? []).map { devices in
                 let name = [devices["model"], devices["resource"]].compactMap { $0?.stringValue }.first { !$0.isEmpty } ?? ""
-                return "\(devices["used"]?.integerValue ?? 0)/\(devices["count"]?.integerValue ?? 0) \(name)"
+                let failed = devices["failed"]?.arrayValue?.count ?? 0
+                let used = "\(devices["used"]?.integerValue ?? 0)/\(devices["count"]?.integerValue ?? 0) \(name)"
+                return failed > 0 ? "\(used) (\(failed) failed)" : used
             }
             table.add([
                 node["name"]?.stringValue ?? "", health == "ready" ? style.good(health) : style.open(health),
@@ -22,6 +24,8 @@ enum NodeList {
                 "\((node["memory_used_bytes"]?.integerValue ?? 0) >> 30)/\((node["memory_bytes"]?.integerValue ?? 0) >> 30) GiB",
                 devices.isEmpty ? "none" : devices.joined(separator: ", "), "\(node["ranks"]?.integerValue ?? 0)",
                 (node["jobs"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: ", "),
+                (node["labels"]?.objectValue ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.stringValue ?? "")" }
+                    .joined(separator: ", "),
             ])
         }
         let remarks = (answer["nodes"]?.arrayValue ?? []).compactMap { node in

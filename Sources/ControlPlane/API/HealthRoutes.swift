@@ -5,6 +5,7 @@ import Ledger
 import Releases
 import Routing
 import Telemetry
+import Training
 
 /// Health, readiness, metrics, and what the API says about itself.
 enum HealthRoutes {
@@ -46,7 +47,7 @@ enum HealthRoutes {
         ])
 
     private static func hindrances(_ services: Services) async -> [JSONValue] {
-        let faults = await services.releases.hindrances() + services.experiments.hindrances()
+        let faults = await services.releases.hindrances() + services.experiments.hindrances() + services.training.hindrances()
         return faults.map { $0.json["error"] ?? .null }
     }
 

@@ -7,6 +7,7 @@ import Ledger
 import Outcomes
 import Releases
 import Telemetry
+import Training
 
 /// `/metrics`: the gateway's figures, and beside them what the control plane and the process say.
 enum MetricsPage {
@@ -30,8 +31,9 @@ enum MetricsPage {
             page.sample("openclaw_ledger_entries", [], Double(entries))
         }
         writeLedger(await services.ledger.figures, to: &page)
-        let hindered = await services.releases.hindrances().count + services.experiments.hindrances().count
-        page.family("openclaw_not_conducted", .gauge, help: "Releases and experiments that this version reads otherwise.")
+        var hindered = await services.releases.hindrances().count + services.experiments.hindrances().count
+        hindered += await services.training.hindrances().count
+        page.family("openclaw_not_conducted", .gauge, help: "Releases, experiments and jobs that this version reads otherwise.")
         page.sample("openclaw_not_conducted", [], Double(hindered))
         let releases = await services.releases.list()
         page.family("openclaw_releases", .gauge, help: "Releases by state.")

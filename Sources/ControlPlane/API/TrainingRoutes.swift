@@ -127,6 +127,28 @@ enum NodeRoutes {
             return .json(["nodes": try await call.services.training.drain(node: call["name"], now: now, by: call.by)])
         },
         Endpoint(
+            .post, "/api/v1/nodes/{name}/labels", .scope(.operate),
+            "Gives labels that jobs can require or avoid, or takes them away",
+            takes: .object(
+                [:],
+                optional: [
+                    "set": .any("Labels and their values, an object of texts"),
+                    "remove": .array(of: .string("A label that was given so")),
+                ]), gives: .object(["nodes": .array(of: node)])
+        ) { call throws(Fault) in
+            var labels: [String: String] = [:]
+            for (label, value) in call.body["set"]?.objectValue ?? [:] {
+                guard let text = value.stringValue else {
+                    throw Fault(
+                        .usage, what: "Label '\(label)' has no value.", why: "Its value is not a text.", fix: "Send a text.")
+                }
+                labels[label] = text
+            }
+            let removed = (call.body["remove"]?.arrayValue ?? []).compactMap(\.stringValue)
+            let training = try call.services.training
+            return .json(["nodes": try await training.label(node: call["name"], set: labels, removed: removed, by: call.by)])
+        },
+        Endpoint(
             .post, "/api/v1/nodes/{name}/resume", .scope(.operate), "It takes jobs again", takes: .object([:]),
             gives: .object(["nodes": .array(of: node)])
         ) { call throws(Fault) in

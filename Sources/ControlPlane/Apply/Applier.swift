@@ -62,6 +62,9 @@ struct Applier: Sendable {
         case .queuePolicy(let policy):
             let isNews = try await services.training.apply(policy, by: by)
             return Applied(kind: "queue_policy", name: policy.policy, outcome: isNews ? "changed" : "unchanged")
+        case .node(let node):
+            let isNews = try await services.training.apply(node, by: by)
+            return Applied(kind: "node", name: node.name, outcome: isNews ? "changed" : "unchanged")
         case .job(let spec, let directory): return try await job(spec, directory)
         }
     }

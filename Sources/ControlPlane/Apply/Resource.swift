@@ -18,9 +18,12 @@ enum Resource: Sendable {
     case release(YAMLNode)
     case experiment(YAMLNode)
     case queuePolicy(QueuePolicySpec)
+    case node(NodeSpec)
     case job(JobSpec, directory: String)
 
-    static let kinds = ["model", "prompt", "provider", "route", "release_pipeline", "experiment", "queue_policy", "training_job"]
+    static let kinds = [
+        "model", "prompt", "provider", "route", "release_pipeline", "experiment", "queue_policy", "node", "training_job",
+    ]
 
     var kind: String {
         switch self {
@@ -31,6 +34,7 @@ enum Resource: Sendable {
         case .release: "release_pipeline"
         case .experiment: "experiment"
         case .queuePolicy: "queue_policy"
+        case .node: "node"
         case .job: "training_job"
         }
     }
@@ -43,7 +47,7 @@ enum Resource: Sendable {
         case .route: 2
         case .release: 3
         case .experiment: 4
-        case .queuePolicy: 5
+        case .queuePolicy, .node: 5
         case .job: 6
         }
     }
@@ -115,6 +119,7 @@ public struct ResourceFile: Sendable {
             _ = try ExperimentSpec(entry.value)
             return .experiment(entry.value)
         case "queue_policy": return .queuePolicy(try QueuePolicySpec(entry.value))
+        case "node": return .node(try NodeSpec(entry.value))
         case "training_job": return .job(try JobSpec(entry.value), directory: directory)
         default: preconditionFailure("an unknown kind was refused above")
         }

@@ -99,7 +99,7 @@ struct RankEnvironment {
         guard !seat.devices.isEmpty, !isRemote else { return [:] }
         let list = seat.devices.map(String.init).joined(separator: ",")
         switch seat.resource {
-        case "nvidia.com/gpu": return ["CUDA_VISIBLE_DEVICES": list]
+        case "nvidia.com/gpu": return ["CUDA_VISIBLE_DEVICES": list, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"]
         case "amd.com/gpu": return ["HIP_VISIBLE_DEVICES": list, "ROCR_VISIBLE_DEVICES": list]
         default: return ["OPENCLAW_DEVICES": list]
         }

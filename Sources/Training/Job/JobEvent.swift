@@ -54,6 +54,8 @@ extension JobMachine {
         case cancelled(by: String, reason: String?)
         case scaled(ranks: Int, by: String)
         case preempted(by: String)
+        /// The scheduler gives an elastic job another number of ranks.
+        case resized(ranks: Int, why: String)
         case drained(node: String)
 
         public var word: String {
@@ -76,6 +78,7 @@ extension JobMachine {
             case .cancelled: "cancelled"
             case .scaled: "scaled"
             case .preempted: "preempted"
+            case .resized: "resized"
             case .drained: "drained"
             }
         }

@@ -61,9 +61,13 @@ extension JobMachine {
         case .cancelled(let by, let reason):
             return stop(.cancelled, because: "cancelled by \(by)" + (reason.map { ": \($0)" } ?? ""), at: now)
         case .scaled(let ranks, _):
-            ranksAsked = ranks
+            (ranksAsked, resizeTo) = (ranks, nil)
             return state == .queued || world == ranks ? [] : stop(.rescaled(ranks), at: now)
         case .preempted(let other): return stop(.preempted(by: other), at: now)
+        case .resized(let ranks, let why):
+            guard state == .running else { return [] }
+            (resizeTo, resizedBecause, resizes) = (ranks, why, resizes + 1)
+            return stop(.rescaled(ranks), at: now)
         case .drained(let node): return stop(.drained(node: node), at: now)
         case .timePassed:
             guard state == .stopping else { return [] }
@@ -77,7 +81,7 @@ extension JobMachine {
     private mutating func place(_ seats: [Seat], _ port: Int, _ why: String, at now: Timestamp) -> [Order] {
         guard state == .queued else { return [] }
         run += 1
-        (state, epoch, cause) = (.starting, 0, nil)
+        (state, epoch, cause, resizeTo) = (.starting, 0, nil, nil)
         (self.master, self.port, placedBecause) = (seats.first?.host ?? "127.0.0.1", port, why)
         ranks = seats.map { Rank(seat: $0) }
         (placedAt, firstPlacedAt) = (now, firstPlacedAt ?? now)
@@ -262,6 +266,7 @@ extension JobMachine {
         if let placedAt {
             let rate = Int64(ranks.reduce(0) { $0 + max(1, $1.seat.devices.count) })
             served += (now - placedAt).wholeMilliseconds * rate
+            ran += (now - placedAt).wholeMilliseconds
         }
         placedAt = nil
         ranks = []

@@ -75,6 +75,11 @@ public struct JobMachine: Equatable, Sendable {
     public internal(set) var stopping: StopReason?
     /// Set where a person scaled it.
     public internal(set) var ranksAsked: Int?
+    /// How many ranks the scheduler stopped it for: as many at most when it starts again.
+    public internal(set) var resizeTo: Int?
+    /// How often that was, and why the last time.
+    public internal(set) var resizes = 0
+    public internal(set) var resizedBecause = ""
     public internal(set) var submittedAt: Timestamp?
     public internal(set) var firstPlacedAt: Timestamp?
     public internal(set) var placedAt: Timestamp?
@@ -82,6 +87,8 @@ public struct JobMachine: Equatable, Sendable {
     public internal(set) var placedBecause = ""
     /// Device-milliseconds (rank-milliseconds without devices) of runs that have ended.
     public internal(set) var served: Int64 = 0
+    /// Milliseconds of runs that have ended.
+    public internal(set) var ran: Int64 = 0
     public internal(set) var preemptions = 0
     public internal(set) var version: String?
     public internal(set) var trouble: Trouble?
@@ -98,7 +105,12 @@ public struct JobMachine: Equatable, Sendable {
     public var spec: JobSpec { plan.spec }
     /// Constant within a run.
     public var world: Int { ranks.count }
-    public var ranksWanted: ClosedRange<Int> { ranksAsked.map { $0...$0 } ?? spec.ranksMin...spec.ranksMax }
+    public var ranksWanted: ClosedRange<Int> {
+        if let ranksAsked { return ranksAsked...ranksAsked }
+        return spec.ranksMin...max(spec.ranksMin, resizeTo ?? spec.ranksMax)
+    }
+    /// More or fewer ranks would do as well.
+    var isElastic: Bool { ranksAsked == nil && spec.ranksMin < spec.ranksMax }
 }
 
 extension JobMachine: Machine {
@@ -144,7 +156,7 @@ extension JobMachine: Machine {
         case .formed: return epoch > 0 || !(state == .running || state == .starting)
         case .checkpointed(_, let step, _): return isOver || (checkpoint.map { $0.step >= step } ?? false)
         case .applied, .timePassed, .failed, .placed, .launched, .stopAsked, .killed, .registered, .cancelled, .scaled, .preempted,
-            .drained:
+            .resized, .drained:
             return false
         }
     }
@@ -164,6 +176,9 @@ extension JobMachine: Machine {
             return Fault(
                 .conflict, what: "\(name) cannot be changed any more.", why: "It is \(state.rawValue).",
                 fix: "Submit it again: openclaw train submit.")
+        case .resized where state != .running || !isElastic:
+            return Fault(
+                .conflict, what: "\(name) was not given other ranks.", why: "It is \(state.rawValue).", fix: "Look again.")
         case .preempted, .drained:
             guard state != .running && state != .starting else { return nil }
             return Fault(.conflict, what: "\(name) was not stopped.", why: "It is \(state.rawValue).", fix: "Look again.")

@@ -4,8 +4,7 @@ public import YAML
 extension JobSpec {
     private static let keys = [
         "name", "run", "workdir", "env", "ranks", "resources", "priority", "preemptible", "team", "expected", "engine",
-        "checkpoint",
-        "recovery", "sync", "output",
+        "nodes", "throughput", "checkpoint", "recovery", "sync", "output",
     ]
 
     /// Reads the value of a `training_job:` key. Strict: what is not known is refused with its line.
@@ -22,6 +21,8 @@ extension JobSpec {
         if let node = file["preemptible"] { isPreemptible = try node.bool() }
         if let node = file["team"] { team = try Self.name(node, of: "a team") }
         if let node = file["expected"] { expected = try Self.milliseconds(node, in: 1...31_536_000_000) }
+        if let node = file["nodes"] { nodes = try NodeRule(node) }
+        if let node = file["throughput"] { throughput = try Self.throughput(node) }
         if let node = file["checkpoint"] { checkpoint = try Self.checkpointing(node) }
         if let node = file["recovery"] {
             let recovery = try node.mapping("what a job outlives")
@@ -137,6 +138,32 @@ extension JobSpec {
         return checkpointing
     }
 
+    private static func throughput(_ node: YAMLNode) throws(Fault) -> [String: Double] {
+        var values: [String: Double] = [:]
+        for entry in try node.mapping("how fast a job is").entries {
+            guard case .oneOf(let wishes) = try AcceleratorReading(name: entry.key, at: entry.value), wishes.count == 1 else {
+                throw entry.value.fault(
+                    "'\(entry.key)' is no kind of accelerator.", why: "a model or a resource is expected.",
+                    fix: "Write it like H100 or amd.com/gpu.")
+            }
+            let value = try entry.value.double()
+            guard value > 0, value <= 1e12 else {
+                throw entry.value.fault(
+                    "'\(value)' is no throughput.", why: "it is above zero, in whatever unit the other kinds are given in.",
+                    fix: "Leave out a kind that the job cannot use, and keep it off with `accelerators:`.")
+            }
+            values[entry.key] = value
+        }
+        guard !values.isEmpty, values.count <= throughputsMax else {
+            throw node.fault(
+                "This compares \(values.count) kinds of accelerators.", why: "from 1 to \(throughputsMax) are expected.",
+                fix: "Write it like { H100: 1.0, A100: 0.6 }.")
+        }
+        return values
+    }
+
+    static let throughputsMax = 64
+
     private static func output(_ node: YAMLNode) throws(Fault) -> Output {
         let file = try node.mapping("what comes out")
         try file.refuseUnknown(known: ["register", "path"])
@@ -250,6 +277,11 @@ enum AcceleratorReading: Equatable {
             self = .oneOf([AcceleratorWish(Self.kind(entry.key), count: try entry.value.integer(in: 1...Self.countMax))])
         case .sequence: throw Self.unclear(node)
         }
+    }
+
+    /// The name of a kind alone.
+    init(name: String, at node: YAMLNode) throws(Fault) {
+        self = .oneOf([try Self.wish(name, at: node)])
     }
 
     private static func wish(_ text: String, at node: YAMLNode) throws(Fault) -> AcceleratorWish {

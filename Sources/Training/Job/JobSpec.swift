@@ -38,6 +38,10 @@ public struct JobSpec: Codable, Equatable, Sendable {
     public var team = ""
     /// How long it is expected to run, in milliseconds: what waiting jobs are told, and what backfill stands on.
     public var expected: Int64?
+    /// Which nodes its ranks may be on; nil for any.
+    public var nodes: NodeRule?
+    /// How fast it is on kinds of accelerators, in a unit of its own: by model or resource.
+    public var throughput: [String: Double]?
     public var checkpoint = Checkpointing()
     /// How many deaths of ranks it outlives.
     public var failuresMax = 3
@@ -66,7 +70,7 @@ public struct JobSpec: Codable, Equatable, Sendable {
     public func gang(on kinds: [AcceleratorKind], ranks: ClosedRange<Int>? = nil) -> Gang {
         var each = demand
         if takesAnyAccelerator, !kinds.isEmpty { each.accelerators = [AcceleratorWish(.any)] }
-        return Gang(ranks: ranks ?? ranksMin...ranksMax, each: each, spread: spread)
+        return Gang(ranks: ranks ?? ranksMin...ranksMax, each: each, spread: spread, nodes: nodes ?? .anywhere)
     }
 }
 

@@ -74,7 +74,7 @@ public struct Demand: Hashable, Sendable, Codable {
 }
 
 /// The ranks of a job: all of them are placed, or none.
-public struct Gang: Hashable, Sendable, Codable {
+public struct Gang: Hashable, Sendable {
     /// How the ranks may lie on the nodes.
     public enum Spread: String, Hashable, Sendable, Codable, CaseIterable {
         /// Wherever something is free, in the order of the nodes.
@@ -88,9 +88,23 @@ public struct Gang: Hashable, Sendable, Codable {
     public var ranks: ClosedRange<Int>
     public var each: Demand
     public var spread: Spread
+    /// Where its ranks may be.
+    public var nodes: NodeRule
+    /// Kinds to try before others, where it may have several: see `Throughputs`.
+    public var preference: [AcceleratorKind]
 
-    public init(ranks: ClosedRange<Int>, each: Demand, spread: Spread = .pack) {
+    public init(
+        ranks: ClosedRange<Int>, each: Demand, spread: Spread = .pack, nodes: NodeRule = .anywhere,
+        preference: [AcceleratorKind] = []
+    ) {
         precondition(ranks.lowerBound > 0, "a gang has a rank at least")
-        (self.ranks, self.each, self.spread) = (ranks, each, spread)
+        (self.ranks, self.each, self.spread, self.nodes, self.preference) = (ranks, each, spread, nodes, preference)
+    }
+
+    // As with demands: gangs that differ in the rest alone are few.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(ranks)
+        hasher.combine(each)
+        hasher.combine(preference.first)
     }
 }

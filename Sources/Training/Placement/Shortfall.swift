@@ -11,48 +11,40 @@ public struct Shortfall: Equatable, Sendable {
     }
     public let ranks: Int
     public let each: Demand
+    public let rule: NodeRule
     public let reason: Reason
     /// With the nodes that are lost now there would be room.
     public let isForWantOfNodes: Bool
 
-    init(_ gang: Gang, on cluster: Cluster, choices: [Placement.Devices?]) {
-        (ranks, each) = (gang.ranks.lowerBound, gang.each)
-        var (atBest, now, piece) = (0, 0, 0)
-        for choice in choices {
-            var (capacities, rooms) = (0, 0)
-            for node in cluster.nodes.indices {
-                let room = cluster.room(on: node, for: gang.each, choice)
-                capacities = Shortfall.sum(capacities, cluster.capacity(of: node, for: gang.each, choice))
-                rooms = Shortfall.sum(rooms, room)
-                piece = max(piece, room)
-            }
-            atBest = max(atBest, capacities)
-            now = max(now, rooms)
-        }
+    init(_ gang: Gang, on cluster: Cluster) {
+        (ranks, each, rule) = (gang.ranks.lowerBound, gang.each, gang.nodes)
+        let choices = cluster.choices(for: gang)
+        let indexes = choices.map { cluster.index(of: RoomProfile(gang, $0)) }
+        let (atBest, now) = (indexes.map(\.capacity).max() ?? 0, indexes.map(\.total).max() ?? 0)
         isForWantOfNodes = atBest < ranks && Shortfall.room(for: gang, onAllOf: cluster, choices) >= ranks
         reason =
             atBest < ranks
-            ? .never(roomAtBest: atBest) : now < ranks ? .tooFew(room: now) : .scattered(room: now, largestPiece: piece)
+            ? .never(roomAtBest: atBest)
+            : now < ranks ? .tooFew(room: now) : .scattered(room: now, largestPiece: indexes.map(\.largest).max() ?? 0)
     }
 
     /// Nothing running and every node there.
     private static func room(for gang: Gang, onAllOf cluster: Cluster, _ choices: [Placement.Devices?]) -> Int {
         choices.map { choice in
-            cluster.nodes.indices.reduce(0) { sum($0, cluster.capacity(of: $1, for: gang.each, choice, evenLost: true)) }
+            cluster.nodes.indices.reduce(0) { sum, node in
+                guard gang.nodes.admits(cluster.nodes[node].labels) else { return sum }
+                return sum + min(RoomIndex.roomMax, cluster.capacity(of: node, for: RoomProfile(gang, choice), evenLost: true))
+            }
         }.max() ?? 0
     }
-
-    /// A rank that needs nothing fits any number of times.
-    private static func sum(_ rooms: Int, _ more: Int) -> Int {
-        let (sum, overflows) = rooms.addingReportingOverflow(more)
-        return overflows ? .max : sum
     }
 
     public var isForEver: Bool { if case .never = reason { !isForWantOfNodes } else { false } }
 
     /// For a person: `needs 16 ranks of 1 x H100; there is room for 11`.
     public var text: String {
-        let need = "needs \(ranks) \(ranks == 1 ? "rank" : "ranks") of \(each.text)"
+        let need =
+            "needs \(ranks) \(ranks == 1 ? "rank" : "ranks") of \(each.text)\(rule.isAnywhere ? "" : " on nodes \(rule.text)")"
         return switch reason {
         case .never(let room):
             "\(need); with nothing else running there would be room for \(room)"

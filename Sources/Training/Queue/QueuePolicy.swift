@@ -8,8 +8,10 @@ public struct QueuePolicy: Equatable, Sendable {
         /// By service had, in queues that end at these device-milliseconds; within a queue running jobs stay ahead of waiting
         /// ones, so that equals do not take turns at evicting each other (Gu et al., Tiresias, NSDI 2019).
         case attained(limits: [Int64])
-        /// The team with the least service for its weight first; teams that are not named weigh 1.
+        /// Among jobs of one priority, the team with the least service for its weight first; teams that are not named weigh 1.
         case share(weights: [String: Double])
+        /// The most points first: see `QueueWeights`. `teams` weigh for the share.
+        case weighted(QueueWeights, teams: [String: Double])
     }
     public var name: String
     public var order: Order
@@ -34,7 +36,23 @@ public struct QueuePolicy: Equatable, Sendable {
         name: "least-attained-service", order: .attained(limits: [3_250_000, 7_200_000]), skips: true, preempts: true)
     public static let fair = QueuePolicy(name: "fair", order: .share(weights: [:]), skips: true, reserves: true)
 
+    /// Backfill with a reservation for the job with the most points.
+    public static func weighted(_ weights: QueueWeights, teams: [String: Double] = [:]) -> QueuePolicy {
+        QueuePolicy(name: weightedName, order: .weighted(weights, teams: teams), skips: true, reserves: true)
+    }
+    public static let weightedName = "weighted"
+
+    /// Those that a name says enough about.
     public static let all: [QueuePolicy] = [.fifo, .fifoSkip, .shortestRemaining, .leastAttainedService, .fair]
+
+    /// What teams weigh, where their shares count; those that are not named weigh 1.
+    var shares: [String: Double]? {
+        switch order {
+        case .share(let weights): weights
+        case .weighted(let weights, let teams): weights.share > 0 ? teams : nil
+        case .submission, .remaining, .attained: nil
+        }
+    }
 
     /// Whether the order of two jobs can change while nothing starts, ends or arrives.
     var changesWithTime: Bool { if case .attained = order { true } else { false } }
@@ -49,13 +67,28 @@ public struct QueuePolicy: Equatable, Sendable {
 
 extension QueuePolicy {
     /// The jobs in the order in which they are looked at.
-    func sorted(_ jobs: [QueuedJob]) -> [Int] {
+    func sorted(_ jobs: [QueuedJob], on cluster: Cluster, now: Int64) -> [Int] {
         switch order {
-        case .submission: return bySubmission(jobs)
-        case .remaining:
-            return Self.sorted(jobs.map { (-$0.priority, $0.remaining ?? .max, $0.number) }) { $0 < $1 }
+        case .submission, .remaining, .weighted:
+            let scales = scales(for: jobs, on: cluster, now: now)
+            return Self.sorted(jobs.map { turn(of: $0, by: scales) }) { $0 < $1 }
         case .attained(let limits): return byAttained(jobs, limits)
         case .share(let weights): return byShare(jobs, weights)
+        }
+    }
+
+    func scales(for jobs: some Sequence<QueuedJob>, on cluster: Cluster, now: Int64) -> QueueScales? {
+        guard case .weighted(let weights, let teams) = order else { return nil }
+        return QueueScales(weights, teams: teams, jobs: jobs, on: cluster, now: now)
+    }
+
+    /// Where a job stands among those that it is compared with: of a lane, see `JobQueue`.
+    func turn(of job: QueuedJob, by scales: QueueScales?) -> Turn {
+        switch order {
+        case .submission, .share, .attained: Turn(-job.priority, job.submitted, job.number)
+        case .remaining: Turn(-job.priority, job.remaining ?? .max, job.number)
+        // Points in millionths, so that equals are equal.
+        case .weighted: Turn(0, -Int64(((scales?.points(of: job) ?? 0) * 1e6).rounded()), job.number)
         }
     }
 
@@ -63,10 +96,6 @@ extension QueuePolicy {
     private static func sorted<Key>(_ keys: [Key], by precedes: (Key, Key) -> Bool) -> [Int] {
         let isSorted = keys.indices.dropFirst().allSatisfy { precedes(keys[$0 - 1], keys[$0]) }
         return isSorted ? Array(keys.indices) : keys.indices.sorted { precedes(keys[$0], keys[$1]) }
-    }
-
-    private func bySubmission(_ jobs: [QueuedJob]) -> [Int] {
-        Self.sorted(jobs.map { (-$0.priority, $0.submitted, $0.number) }) { $0 < $1 }
     }
 
     private func byAttained(_ jobs: [QueuedJob], _ limits: [Int64]) -> [Int] {
@@ -79,29 +108,42 @@ extension QueuePolicy {
         return Self.sorted(keys) { $0 < $1 }
     }
 
-    /// One job after the other from the team that has the least: what a job is going to receive counts at once, so that a
-    /// team with a thousand jobs does not start them all before another's first.
+    /// Of each priority, one job after the other from the team that has the least: as if each were given what it asks for, so
+    /// that a team with a thousand jobs does not stand before another's first with all of them.
     private func byShare(_ jobs: [QueuedJob], _ weights: [String: Double]) -> [Int] {
         var order: [Int] = []
-        var numbers: [String: Int] = [:]
-        var teams: [TeamTurn] = []
-        for index in bySubmission(jobs) {
-            let name = jobs[index].team
-            let number = numbers[name] ?? teams.count
-            if number == teams.count {
-                numbers[name] = number
-                teams.append(TeamTurn(name: name, weight: weights[name] ?? 1))
-            }
+        var served: [String: Double] = [:]
+        var waiting: [Int: [String: [Int]]] = [:]
+        for index in Self.sorted(jobs.map { turn(of: $0, by: nil) }, by: { $0 < $1 }) {
             if jobs[index].running == nil {
-                teams[number].waiting.append(index)
+                waiting[jobs[index].priority, default: [:]][jobs[index].team, default: []].append(index)
             } else {
-                teams[number].served += Double(jobs[index].rate)
+                served[jobs[index].team, default: 0] += Double(jobs[index].rate)
                 order.append(index)
             }
         }
-        var heap = TeamHeap(teams.filter { !$0.waiting.isEmpty })
-        while let next = heap.takeTurn({ Double(jobs[$0].rate) }) { order.append(next) }
+        for (_, teams) in waiting.sorted(by: { $0.key > $1.key }) {
+            var heap = TeamHeap(
+                teams.map { TeamTurn(name: $0.key, weight: weights[$0.key] ?? 1, served: served[$0.key] ?? 0, waiting: $0.value) })
+            while let next = heap.takeTurn({ Double(jobs[$0].rate) }) {
+                served[jobs[next].team, default: 0] += Double(jobs[next].rate)
+                order.append(next)
+            }
+        }
         return order
+    }
+}
+
+/// What the order of two jobs is decided by, one after the other.
+struct Turn: Comparable, Sendable {
+    let first: Int
+    let second: Int64
+    let third: Int
+    init(_ first: Int, _ second: Int64, _ third: Int) { (self.first, self.second, self.third) = (first, second, third) }
+
+    static func < (a: Turn, b: Turn) -> Bool {
+        if a.first != b.first { return a.first < b.first }
+        return a.second != b.second ? a.second < b.second : a.third < b.third
     }
 }
 
@@ -109,12 +151,14 @@ extension QueuePolicy {
 private struct TeamTurn {
     let name: String
     let weight: Double
-    var served = 0.0
-    var waiting: [Int] = []
+    var served: Double
+    var waiting: [Int]
     /// How many of `waiting` have had their turn.
     var taken = 0
 
-    init(name: String, weight: Double) { (self.name, self.weight) = (name, weight) }
+    init(name: String, weight: Double, served: Double, waiting: [Int]) {
+        (self.name, self.weight, self.served, self.waiting) = (name, weight, served, waiting)
+    }
 
     func precedes(_ other: TeamTurn) -> Bool {
         let (mine, theirs) = (served / weight, other.served / other.weight)

@@ -1,6 +1,9 @@
 import Telemetry
 
 /// All jobs and nodes at one moment, and what follows from them. Pure.
+///
+/// The schedule is made for the nodes as they will be when jobs that were asked to stop are gone: what it starts on room that is
+/// free already starts, and the rest waits for its place, which nobody behind it takes meanwhile.
 struct QueueSnapshot {
     struct SeatGiven: Equatable {
         var node: String
@@ -12,91 +15,169 @@ struct QueueSnapshot {
         var seats: [SeatGiven]
         var why: String
     }
+    /// A running job that goes on with another number of ranks.
+    struct Resize: Equatable {
+        var job: String
+        var ranks: Int
+        var why: String
+    }
     struct Decision {
         var starts: [Start] = []
         var waits: [String: QueueDesk.Wait] = [:]
         /// Who gives its place to whom.
         var preemptions: [(victim: String, for: String)] = []
+        var resizes: [Resize] = []
         /// Waiting jobs in the order they were looked at.
         var order: [String] = []
+        /// Running jobs that there is room to give more ranks.
+        var roomy: Set<String> = []
+        /// When something changes without anybody's doing.
+        var lookAgain: Timestamp?
+    }
+    /// What is known of a job beside what its machine says.
+    struct Known {
+        /// As its steps tell.
+        var secondsLeft: Double?
+        /// Of earlier runs of that name, by kind.
+        var measured: [String: Double] = [:]
+        /// Since when there has been room for more of its ranks.
+        var roomySince: Timestamp?
     }
 
     let version: UInt64
-    private let machines: [JobMachine]
-    private let policy: PolicyBook.Current
-    private let now: Timestamp
-    private var cluster: Cluster
-    private var jobs: [QueuedJob] = []
-    private var names: [String] = []
+    let policy: PolicyBook.Current
+    let now: Timestamp
+    /// With the places of all that are there taken.
+    private(set) var cluster: Cluster
+    /// With those given back that are on their way out.
+    private(set) var future: Cluster
+    private(set) var jobs: [QueuedJob] = []
+    /// By job, as are the next ones.
+    private(set) var machines: [JobMachine] = []
+    /// It was asked to stop and will wait then: it has its turn, and starts later.
+    private(set) var isReturning: [Bool] = []
+    private(set) var roomySince: [Timestamp?] = []
+    private(set) var leaving: [String] = []
+    /// What all of them are weighed against, where they are.
+    private(set) var scales: QueueScales?
+    /// What teams use, with what is on its way out.
+    private(set) var use: TeamUse
     /// Device numbers in use, by node and resource.
     private var taken: [String: Set<Int>] = [:]
 
     init(
-        machines: [JobMachine], nodes: [Node], version: UInt64, policy: PolicyBook.Current, secondsLeft: (String) -> Double?,
+        machines: [JobMachine], nodes: [Node], version: UInt64, policy: PolicyBook.Current,
+        known: (String) -> Known = { _ in Known() },
         now: Timestamp
     ) {
-        (self.version, self.policy, self.now) = (version, policy, now)
-        self.machines = machines.sorted { $0.plan.number < $1.plan.number }
-        cluster = Cluster(nodes, version: version)
-        for machine in self.machines {
-            let running = machine.state.isSeated ? placement(of: machine) : nil
-            if let running {
-                // A node that lost some of what it had holds what runs there, and gets nothing new.
-                if cluster.hasRoom(for: running) { cluster.take(running) } else { retire(running, nodes) }
-                for rank in machine.ranks {
-                    taken["\(rank.seat.node) \(rank.seat.resource ?? "")", default: []].formUnion(rank.seat.devices)
-                }
-            }
-            let elapsed = machine.placedAt.map { (now - $0).wholeMilliseconds } ?? 0
-            let left = secondsLeft(machine.name).map { Int64($0 * 1_000) } ?? machine.spec.expected.map { max(0, $0 - elapsed) }
-            jobs.append(
-                QueuedJob(
-                    number: machine.plan.number, gang: machine.spec.gang(on: cluster.kinds, ranks: machine.ranksWanted),
-                    submitted: machine.submittedAt?.milliseconds ?? 0, priority: machine.spec.priority, team: machine.spec.team,
-                    isPreemptible: machine.spec.isPreemptible, remaining: left,
-                    attained: machine.served + elapsed * Int64(running?.ranks ?? 0),
-                    firstStart: machine.firstPlacedAt?.milliseconds,
-                    running: running))
-            names.append(machine.name)
+        (self.version, self.policy, self.now, use) = (version, policy, now, TeamUse(policy.quotas))
+        let machines = machines.sorted { $0.plan.number < $1.plan.number }
+        (cluster, future) = (Cluster(nodes, version: version), Cluster([], version: version))
+        // A node that lost some of what it had holds what runs there, and gets nothing new.
+        let (placements, crowded) = Self.placements(of: machines, on: cluster)
+        if !crowded.isEmpty {
+            cluster = Cluster(
+                nodes.map { node in
+                    var node = node
+                    if crowded.contains(node.name), node.health == .ready { node.health = .draining }
+                    return node
+                }, version: version)
         }
+        for placement in placements { if let placement { cluster.take(placement) } }
+        future = cluster
+        for (machine, placement) in zip(machines, placements) { add(machine, placement, known(machine.name)) }
+        scales = policy.queue.scales(for: jobs, on: cluster, now: now.milliseconds)
     }
 
-    private func placement(of machine: JobMachine) -> Placement? {
+    private mutating func add(_ machine: JobMachine, _ placement: Placement?, _ known: Known) {
+        for rank in machine.ranks where machine.state.isSeated {
+            taken["\(rank.seat.node) \(rank.seat.resource ?? "")", default: []].formUnion(rank.seat.devices)
+        }
+        if machine.state.isSeated { use.add(placement ?? Self.crowded(machine), of: machine.spec.team) }
+        let isLeaving = machine.state == .stopping
+        if isLeaving {
+            leaving.append(machine.name)
+            if let placement { future.giveBack(placement) }
+        }
+        // What runs on a crowded node is nobody's to move.
+        guard isLeaving ? machine.returns : machine.state == .queued || placement != nil else { return }
+        var job = QueuedJob(
+            number: machine.plan.number, gang: gang(of: machine), submitted: machine.submittedAt?.milliseconds ?? 0,
+            priority: machine.spec.priority, team: machine.spec.team, isPreemptible: machine.spec.isPreemptible,
+            firstStart: machine.firstPlacedAt?.milliseconds, running: isLeaving ? nil : placement,
+            throughputs: Throughputs(machine.spec.throughput ?? known.measured))
+        let elapsed = machine.placedAt.map { max(0, (now - $0).wholeMilliseconds) } ?? 0
+        job.remaining =
+            known.secondsLeft.map { Int64(min($0, 1e12) * 1_000) }
+            ?? machine.spec.expected.map { max(0, $0 - machine.ran - elapsed) }
+        job.attained = machine.served + elapsed * (placement == nil ? 0 : job.rate)
+        if job.running == nil { job.gang = use.capped(job.gang, of: job.team) }
+        jobs.append(job)
+        machines.append(machine)
+        isReturning.append(isLeaving)
+        roomySince.append(known.roomySince)
+    }
+
+    func gang(of machine: JobMachine) -> Gang {
+        var gang = machine.spec.gang(on: cluster.kinds, ranks: machine.ranksWanted)
+        if let rule = policy.nodes { gang.nodes = gang.nodes.and(rule) }
+        return gang
+    }
+
+    func name(_ index: Int) -> String { machines[index].name }
+
+    // MARK: Where they are
+
+    /// By machine; and the nodes that have less than what runs on them.
+    private static func placements(of machines: [JobMachine], on cluster: Cluster) -> ([Placement?], Set<String>) {
+        var (trial, crowded) = (cluster, Set<String>())
+        let placements = machines.map { machine -> Placement? in
+            guard machine.state.isSeated, let placement = placement(of: machine, on: cluster) else { return nil }
+            guard trial.contains(placement) else {
+                crowded.formUnion(placement.seats.map { cluster.nodes[$0.node].name })
+                return nil
+            }
+            trial.take(placement)
+            return placement
+        }
+        return (placements, crowded)
+    }
+
+    /// Nil where none of its nodes is there.
+    private static func placement(of machine: JobMachine, on cluster: Cluster) -> Placement? {
         var seats: [Placement.Seat] = []
         for rank in machine.ranks {
             guard let node = cluster.nodes.firstIndex(where: { $0.name == rank.seat.node }) else { continue }
             var devices: Placement.Devices?
-            if let resource = rank.seat.resource, let kind = cluster.kinds.firstIndex(where: { $0.resource == resource }) {
-                devices = Placement.Devices(kind: kind, perRank: rank.seat.devices.count)
+            if let resource = rank.seat.resource {
+                let kind = cluster.kinds.indices.first { kind in
+                    cluster.kinds[kind].resource == resource
+                        && cluster.nodes[node].numbers(of: cluster.kinds[kind]).contains { rank.seat.devices.contains($0) }
+                }
+                devices = kind.map { Placement.Devices(kind: $0, perRank: rank.seat.devices.count) }
             }
-            if let last = seats.indices.last, seats[last].node == node {
-                seats[last].ranks += 1
+            if let place = seats.firstIndex(where: { $0.node == node && $0.devices == devices }) {
+                seats[place].ranks += 1
             } else {
                 seats.append(Placement.Seat(node: node, ranks: 1, devices: devices))
             }
         }
-        var each = machine.spec.demand
-        each.accelerators = []
-        return seats.isEmpty ? nil : Placement(seats: seats, each: each, seen: cluster.version)
+        return seats.isEmpty ? nil : Placement(seats: seats, each: machine.spec.demand, seen: cluster.version)
     }
 
-    private mutating func retire(_ placement: Placement, _ nodes: [Node]) {
-        let full = Set(placement.seats.map { cluster.nodes[$0.node].name })
-        var rest = Cluster(
-            cluster.nodes.map { node in
-                var node = node
-                if full.contains(node.name), node.health == .ready { node.health = .draining }
-                return node
-            }, version: version)
-        for job in jobs { if let running = job.running, rest.hasRoom(for: running) { rest.take(running) } }
-        cluster = rest
+    /// What it uses, though its node does not have it any more.
+    private static func crowded(_ machine: JobMachine) -> Placement {
+        let perRank = machine.ranks.first?.seat.devices.count ?? 0
+        let devices = perRank > 0 ? Placement.Devices(kind: 0, perRank: perRank) : nil
+        return Placement(seats: [.init(node: 0, ranks: machine.world, devices: devices)], each: machine.spec.demand, seen: 0)
     }
 
     // MARK: Replacing
 
     /// A seat for one more rank of a job that runs: what is free now, for the kind of device that its other ranks have.
     func seat(forOneOf machine: JobMachine) -> SeatGiven? {
-        let gang = machine.spec.gang(on: cluster.kinds, ranks: 1...1)
+        var gang = gang(of: machine)
+        gang.ranks = 1...1
         guard case .placed(let placement) = place(gang, on: cluster) else { return nil }
         var taken = taken
         return seats(of: placement, &taken).first
@@ -105,221 +186,148 @@ struct QueueSnapshot {
     // MARK: Deciding
 
     func decide() -> Decision {
+        let jobs = policy.queue.order == .remaining ? jobs.map(\.holdingOn) : jobs
+        let scheduled = schedule(jobs, on: future, by: policy.queue, now: now.milliseconds, quotas: policy.quotas)
         var decision = Decision()
-        var held: Set<Int> = []
-        var schedule = Schedule()
-        var chosen: [Int] = []
-        // A start that a quota forbids is held back, and the rest is looked at anew: nobody waits for it.
-        repeat {
-            chosen = jobs.indices.filter { !held.contains($0) }
-            schedule = Training.schedule(chosen.map(capped), on: cluster, by: policy.queue, now: now.milliseconds)
-        } while hold(schedule, chosen, &held, &decision)
-        let name = { (index: Int) in names[chosen[index]] }
-        var taken = taken
-        for start in schedule.starts {
-            let seats = seats(of: start.placement, &taken)
-            let nodes = start.placement.seats.map { "\(cluster.nodes[$0.node].name) (\($0.ranks))" }.joined(separator: ", ")
-            let why = "\(start.placement.ranks) ranks on \(nodes) by policy \(policy.queue.name), seen at version \(version)"
-            decision.starts.append(Start(job: name(start.job), seats: seats, why: why))
-        }
-        for waiting in schedule.waits {
-            switch waiting.why {
-            case .noRoom(let shortfall):
-                decision.waits[name(waiting.job)] = .noRoom(shortfall, until: roomComes(for: jobs[chosen[waiting.job]]))
-            case .keptFree(let other, let until):
-                decision.waits[name(waiting.job)] = .keptFree(for: name(other), until: Timestamp(milliseconds: until))
+        var (current, use, taken) = (cluster, use, taken)
+        var started: [Int: Placement] = [:]
+        var pending: [Int] = []
+        for start in scheduled.starts where jobs[start.job].running == nil {
+            if !isReturning[start.job], let limit = use.limit(for: start.placement, of: jobs[start.job].team) {
+                decision.waits[name(start.job)] = .overQuota(team: jobs[start.job].team, limit: limit)
+            } else if isReturning[start.job] || !current.hasRoom(for: start.placement) {
+                pending.append(start.job)
+            } else {
+                current.take(start.placement)
+                use.add(start.placement, of: jobs[start.job].team)
+                started[start.job] = start.placement
+                decision.starts.append(
+                    Start(job: name(start.job), seats: seats(of: start.placement, &taken), why: why(start.placement)))
             }
         }
-        let started = Set(schedule.starts.map(\.job))
-        if let head = schedule.head {
-            for index in chosen.indices where jobs[chosen[index]].running == nil && !started.contains(index) {
-                if decision.waits[name(index)] == nil { decision.waits[name(index)] = .behind(name(head)) }
-            }
+        stop(scheduled, pending, &decision)
+        tellWaits(scheduled, pending, &decision)
+        decision.order = policy.queue.sorted(jobs, on: cluster, now: now.milliseconds).filter {
+            jobs[$0].running == nil && !isReturning[$0]
+        }.map(name)
+        if !policy.queue.preempts { makeRoom(&decision, beside: started) }
+        grow(&decision)
+        if policy.queue.changesWithTime, !decision.waits.isEmpty {
+            let falls = jobs.filter { $0.running != nil }.compactMap { policy.queue.nextFall(of: $0) }
+            if let fall = falls.min() { decision.lookAgain = now + .milliseconds(max(fall, 100)) }
         }
-        decision.order = policy.queue.sorted(jobs).filter { jobs[$0].running == nil }.map { names[$0] }
-        makeRoom(&decision, beside: schedule.starts.map { (chosen[$0.job], $0.placement) })
         return decision
     }
 
-    /// When a job's place is free, should those that run end as they are expected to; nil where nobody knows.
-    private func roomComes(for job: QueuedJob) -> Timestamp? {
-        var later = cluster
-        let ends = jobs.compactMap { other in other.running.flatMap { place in other.remaining.map { (at: $0, place: place) } } }
-        for end in ends.sorted(by: { $0.at < $1.at }) {
-            later.giveBack(end.place)
-            if case .placed = place(job.gang, on: later) { return now + .milliseconds(end.at) }
+    private func why(_ placement: Placement) -> String {
+        let nodes = placement.seats.map { "\(cluster.nodes[$0.node].name) (\($0.ranks))" }.joined(separator: ", ")
+        let kind = placement.seats.first?.devices.map { " with \(cluster.kinds[$0.kind].text)" } ?? ""
+        return "\(placement.ranks) ranks on \(nodes)\(kind) by policy \(policy.queue.name), seen at version \(version)"
+    }
+
+    /// Running jobs that a policy takes places from: those that it seats again with fewer ranks shrink.
+    private func stop(_ scheduled: Schedule, _ pending: [Int], _ decision: inout Decision) {
+        let first = pending.first { !isReturning[$0] }.map(name) ?? policy.queue.name
+        for index in scheduled.stops {
+            let again = scheduled.starts.first { $0.job == index }?.placement.ranks
+            if let again, again < machines[index].world, machines[index].state == .running, machines[index].isElastic {
+                decision.resizes.append(
+                    Resize(job: name(index), ranks: again, why: "\(first) needs room: \(machines[index].world) ranks to \(again)"))
+            } else if machines[index].state == .running || machines[index].state == .starting {
+                decision.preemptions.append((name(index), first))
+            }
         }
-        return nil
+    }
+
+    private func tellWaits(_ scheduled: Schedule, _ pending: [Int], _ decision: inout Decision) {
+        let giving = leaving + decision.preemptions.map(\.victim) + decision.resizes.map(\.job)
+        for index in pending where !isReturning[index] { decision.waits[name(index)] = .makingRoom(from: giving) }
+        var known = RoomForecast(snapshot: self)
+        for waiting in scheduled.waits where jobs[waiting.job].running == nil && !isReturning[waiting.job] {
+            decision.waits[name(waiting.job)] =
+                switch waiting.why {
+                case .noRoom(let shortfall): .noRoom(shortfall, until: known.roomComes(for: jobs[waiting.job].gang))
+                case .keptFree(let other, let until): .keptFree(for: name(other), until: Timestamp(milliseconds: until))
+                case .overQuota(let limit): .overQuota(team: jobs[waiting.job].team, limit: limit)
+                }
+        }
+        guard let head = scheduled.head else { return }
+        let started = Set(decision.starts.map(\.job))
+        for index in jobs.indices where jobs[index].running == nil && !isReturning[index] && !started.contains(name(index)) {
+            if decision.waits[name(index)] == nil { decision.waits[name(index)] = .behind(name(head)) }
+        }
     }
 
     private func seats(of placement: Placement, _ taken: inout [String: Set<Int>]) -> [SeatGiven] {
         var given: [SeatGiven] = []
         for seat in placement.seats {
-            let node = cluster.nodes[seat.node].name
+            let node = cluster.nodes[seat.node]
             for _ in 0..<seat.ranks {
                 var (devices, resource): ([Int], String?) = ([], nil)
                 if let wanted = seat.devices {
                     let kind = cluster.kinds[wanted.kind]
                     resource = kind.resource
-                    let all = cluster.nodes[seat.node].devices.filter { $0.kind.resource == kind.resource }.reduce(0) {
-                        $0 + $1.count
-                    }
-                    let free = (0..<all).filter { !taken["\(node) \(kind.resource)", default: []].contains($0) }
+                    let free = node.numbers(of: kind).filter { !taken["\(node.name) \(kind.resource)", default: []].contains($0) }
                     devices = Array(free.prefix(wanted.perRank))
-                    taken["\(node) \(kind.resource)", default: []].formUnion(devices)
+                    taken["\(node.name) \(kind.resource)", default: []].formUnion(devices)
                 }
-                given.append(SeatGiven(node: node, devices: devices, resource: resource))
+                given.append(SeatGiven(node: node.name, devices: devices, resource: resource))
             }
         }
         return given
     }
+}
 
-    // MARK: Quotas
+/// When room comes, should those that run end as they are expected to: asked once for jobs that ask for the same.
+struct RoomForecast {
+    /// Of so many different wishes: an answer is a walk over all that run.
+    static let gangsMax = 128
 
-    /// What its team's quota leaves of an elastic job.
-    private func capped(_ index: Int) -> QueuedJob {
-        var job = jobs[index]
-        guard job.running == nil, let quota = policy.quotas[job.team] else { return job }
-        let least = job.gang.ranks.lowerBound
-        let most = job.gang.ranks.last { ranks in quota.exceeded(by: usage(of: job, ranks, beside: inUse(by: job.team))) == nil }
-        job.gang.ranks = least...(most ?? least)
-        return job
-    }
+    private let cluster: Cluster
+    private let now: Timestamp
+    private let ends: [(at: Int64, place: Placement)]
+    private var answers: [Gang: Timestamp?] = [:]
 
-    private func inUse(by team: String) -> TeamQuota.Usage {
-        var usage = TeamQuota.Usage()
-        for job in jobs where job.team == team {
-            if let running = job.running { usage.add(running.ranks, running.devices, job.gang.each) }
-        }
-        return usage
-    }
-
-    private func usage(of job: QueuedJob, _ ranks: Int, beside other: TeamQuota.Usage) -> TeamQuota.Usage {
-        var usage = other
-        usage.add(ranks, ranks * (job.gang.each.accelerators.first?.count ?? 0), job.gang.each)
-        return usage
-    }
-
-    /// Holds back what would be too much for a quota, and a head of line that these nodes can never hold; true when that
-    /// changes what was decided.
-    private func hold(_ schedule: Schedule, _ chosen: [Int], _ held: inout Set<Int>, _ decision: inout Decision) -> Bool {
-        if let head = schedule.head, let wait = schedule.waits.first(where: { $0.job == head }),
-            case .noRoom(let shortfall) = wait.why, shortfall.isForEver
-        {
-            decision.waits[names[chosen[head]]] = .noRoom(shortfall, until: nil)
-            held.insert(chosen[head])
-            return true
-        }
-        var used: [String: TeamQuota.Usage] = [:]
-        for start in schedule.starts {
-            let job = jobs[chosen[start.job]]
-            guard let quota = policy.quotas[job.team] else { continue }
-            let usage = usage(of: job, start.placement.ranks, beside: used[job.team] ?? inUse(by: job.team))
-            guard let limit = quota.exceeded(by: usage) else {
-                used[job.team] = usage
-                continue
+    init(snapshot: QueueSnapshot) {
+        (cluster, now) = (snapshot.future, snapshot.now)
+        ends = snapshot.jobs.compactMap { job in job.running.flatMap { place in job.remaining.map { (at: $0, place: place) } } }
+            .sorted {
+                $0.at < $1.at
             }
-            decision.waits[names[chosen[start.job]]] = .overQuota(team: job.team, limit: limit)
-            held.insert(chosen[start.job])
-            return true
-        }
-        return false
     }
 
-    // MARK: Making room
-
-    /// The most urgent job without a place gets one from running jobs of lower priority, where that is enough: from those first
-    /// that lose the least work since their last checkpoint.
-    private func makeRoom(_ decision: inout Decision, beside starts: [(job: Int, placement: Placement)]) {
-        let started = Set(decision.starts.map(\.job))
-        let leaving = jobs.indices.filter { machines[$0].state == .stopping && jobs[$0].running != nil }
-        for name in decision.order where !started.contains(name) {
-            guard case .noRoom? = decision.waits[name], let index = names.firstIndex(of: name) else { continue }
-            let job = jobs[index]
-            var later = cluster
-            for start in starts where jobs[start.job].priority >= job.priority { later.take(start.placement) }
-            for other in leaving { if let running = jobs[other].running { later.giveBack(running) } }
-            // Those that are on their way out make room already, and nobody less urgent slips into it.
-            if !leaving.isEmpty, case .placed = place(job.gang, on: later) {
-                decision.waits[name] = .makingRoom(from: leaving.map { names[$0] })
-                for start in starts where jobs[start.job].priority < job.priority {
-                    decision.waits[names[start.job]] = .behind(name)
-                }
-                decision.starts.removeAll { decision.waits[$0.job] == .behind(name) }
-                return
-            }
-            guard let victims = victims(for: job, on: later) else { continue }
-            for victim in victims { decision.preemptions.append((names[victim], name)) }
-            decision.waits[name] = .makingRoom(from: victims.map { names[$0] })
-            return
+    /// Nil where nobody knows.
+    mutating func roomComes(for gang: Gang) -> Timestamp? {
+        if let answer = answers[gang] { return answer }
+        guard answers.count < Self.gangsMax else { return nil }
+        var later = cluster.prepared(onlyFor: gang)
+        later.prepare(for: gang)
+        let end = ends.first { end in
+            later.giveBack(end.place)
+            return later.holds(gang)
         }
-    }
-
-    private func victims(for job: QueuedJob, on cluster: Cluster) -> [Int]? {
-        let candidates = jobs.indices.filter { other in
-            jobs[other].running != nil && jobs[other].isPreemptible && jobs[other].priority < job.priority
-                && [.running, .starting].contains(machines[other].state)
-        }.sorted { (jobs[$0].priority, lostWork($0), -jobs[$0].number) < (jobs[$1].priority, lostWork($1), -jobs[$1].number) }
-        var later = cluster
-        var chosen: [Int] = []
-        for candidate in candidates {
-            guard let running = jobs[candidate].running else { continue }
-            later.giveBack(running)
-            chosen.append(candidate)
-            guard case .placed = place(job.gang, on: later) else { continue }
-            // Whoever is not needed after all stays.
-            for spared in chosen.dropLast() {
-                guard let running = jobs[spared].running, later.hasRoom(for: running) else { continue }
-                var without = later
-                without.take(running)
-                if case .placed = place(job.gang, on: without) {
-                    later = without
-                    chosen.removeAll { $0 == spared }
-                }
-            }
-            return chosen
-        }
-        return nil
-    }
-
-    /// Rank-milliseconds since the last checkpoint.
-    private func lostWork(_ index: Int) -> Int64 {
-        let machine = machines[index]
-        guard let placed = machine.placedAt else { return 0 }
-        let since = max(placed, machine.checkpoint?.at ?? placed)
-        return (now - since).wholeMilliseconds * Int64(machine.world)
+        let answer = end.map { now + .milliseconds($0.at) }
+        answers[gang] = .some(answer)
+        return answer
     }
 }
 
-/// What one team may use at a time.
-public struct TeamQuota: Codable, Equatable, Sendable {
-    public var ranks: Int?
-    public var accelerators: Int?
-    /// Thousandths of a core.
-    public var cpus: Int64?
-    /// Bytes.
-    public var memory: Int64?
-
-    struct Usage {
-        var ranks = 0
-        var accelerators = 0
-        var cpus: Int64 = 0
-        var memory: Int64 = 0
-
-        mutating func add(_ ranks: Int, _ accelerators: Int, _ each: Demand) {
-            self.ranks += ranks
-            self.accelerators += accelerators
-            cpus += each.cpus * Int64(ranks)
-            memory += each.memory * Int64(ranks)
-        }
+extension QueuedJob {
+    /// How long a job still takes is a guess that moves, and to stop it costs time: it gives way to one that is clearly shorter.
+    fileprivate var holdingOn: QueuedJob {
+        guard running != nil, let remaining else { return self }
+        var job = self
+        job.remaining = max(0, remaining * 2 / 3 - 30_000)
+        return job
     }
+}
 
-    /// The limit that this would be too much for.
-    func exceeded(by usage: Usage) -> String? {
-        if let ranks, usage.ranks > ranks { return "\(ranks) ranks" }
-        if let accelerators, usage.accelerators > accelerators { return "\(accelerators) accelerators" }
-        if let cpus, usage.cpus > cpus { return "\(Double(cpus) / 1_000) CPUs" }
-        if let memory, usage.memory > memory { return "\(memory >> 20) MiB of memory" }
-        return nil
+extension JobMachine {
+    /// It was asked to stop, and will wait for its turn again.
+    var returns: Bool {
+        switch stopping {
+        case .restart, .preempted, .rescaled, .drained: true
+        case .cancelled, .failed, nil: false
+        }
     }
 }

@@ -15,14 +15,17 @@ public struct QueuedJob: Equatable, Sendable {
     public var firstStart: Int64?
     /// Where it runs now; nil while it waits.
     public var running: Placement?
+    /// How fast it is, where that is known.
+    public var throughputs: Throughputs
 
     public init(
         number: Int, gang: Gang, submitted: Int64, priority: Int = 500, team: String = "", isPreemptible: Bool = true,
-        remaining: Int64? = nil, attained: Int64 = 0, firstStart: Int64? = nil, running: Placement? = nil
+        remaining: Int64? = nil, attained: Int64 = 0, firstStart: Int64? = nil, running: Placement? = nil,
+        throughputs: Throughputs = .unknown
     ) {
         (self.number, self.gang, self.submitted, self.priority, self.team) = (number, gang, submitted, priority, team)
         (self.isPreemptible, self.remaining, self.attained) = (isPreemptible, remaining, attained)
-        (self.firstStart, self.running) = (firstStart, running)
+        (self.firstStart, self.running, self.throughputs) = (firstStart, running, throughputs)
     }
 
     /// What it receives for each millisecond that it runs: its devices, or its ranks where it has none.

@@ -10,6 +10,8 @@ public struct Schedule: Equatable, Sendable {
         case noRoom(Shortfall)
         /// It would fit now, and delay a job that has a place kept for it until then.
         case keptFree(for: Int, until: Int64)
+        /// Its team may use no more than this at a time.
+        case overQuota(limit: String)
     }
     public struct Waiting: Equatable, Sendable {
         public var job: Int
@@ -25,82 +27,34 @@ public struct Schedule: Equatable, Sendable {
 
 /// Where it is decided who runs next. Pure: the same jobs, cluster and moment give the same answer. `cluster` has the places of
 /// running jobs taken.
-public func schedule(_ jobs: [QueuedJob], on cluster: Cluster, by policy: QueuePolicy, now: Int64) -> Schedule {
+public func schedule(
+    _ jobs: [QueuedJob], on cluster: Cluster, by policy: QueuePolicy, now: Int64, quotas: [String: TeamQuota] = [:]
+) -> Schedule {
+    let jobs = jobs.map { $0.preferringFast(on: cluster) }
     if policy.preempts {
-        var pass = PreemptingPass(jobs: jobs, cluster: cluster, policy: policy)
+        var pass = PreemptingPass(jobs: jobs, cluster: cluster, policy: policy, quotas: quotas, now: now)
         return pass.decide()
     }
-    var pass = FillingPass(jobs: jobs, cluster: cluster, policy: policy, now: now)
-    return pass.decide()
+    var queue = JobQueue(cluster, by: policy, quotas: quotas)
+    // An empty queue gives tickets in the order of submission: a job's ticket is its index.
+    for job in jobs { _ = queue.submit(job, now: now) }
+    var decided = queue.pass(now: now)
+    let started = Set(decided.starts.map(\.job))
+    for index in policy.sorted(jobs, on: cluster, now: now) where jobs[index].running == nil && !started.contains(index) {
+        // Those behind a head that nobody may skip were not looked at.
+        if let why = queue.wait(of: index) { decided.waits.append(.init(job: index, why: why)) }
+        if index == decided.head { break }
+    }
+    return decided
 }
 
-/// One pass in which running jobs keep their places, and waiting ones fill what is free.
-struct FillingPass {
-    /// What is known of a gang: of jobs that ask for the same, one is asked about.
-    private enum Answer {
-        /// The same finds none later in this pass: room only becomes less.
-        case roomless(Shortfall)
-        /// As long as nothing else has started since.
-        case fits(Placement, afterStarts: Int)
-    }
-    let jobs: [QueuedJob]
-    var cluster: Cluster
-    let policy: QueuePolicy
-    let now: Int64
-    private var decided = Schedule()
-    private var answers: [Gang: Answer] = [:]
-    private var reservation: Reservation?
-
-    init(jobs: [QueuedJob], cluster: Cluster, policy: QueuePolicy, now: Int64) {
-        (self.jobs, self.cluster, self.policy, self.now) = (jobs, cluster, policy, now)
-    }
-
-    mutating func decide() -> Schedule {
-        for index in policy.sorted(jobs) where jobs[index].running == nil {
-            guard let shortfall = tryStart(index) else { continue }
-            decided.waits.append(.init(job: index, why: .noRoom(shortfall)))
-            if !policy.skips {
-                decided.head = index
-                return decided
-            }
-            if policy.reserves, reservation == nil, !shortfall.isForEver {
-                reservation = Reservation(for: index, of: jobs, started: decided.starts, on: cluster, now: now)
-            }
-        }
-        return decided
-    }
-
-    /// Starts the job where that delays nobody with a reservation; what is missing otherwise.
-    private mutating func tryStart(_ index: Int) -> Shortfall? {
-        let placement: Placement
-        switch answer(for: jobs[index].gang) {
-        case .roomless(let shortfall): return shortfall
-        case .fits(let found, _): placement = found
-        }
-        let end = jobs[index].remaining.map { now + $0 }
-        if let reservation, !reservation.admits(placement, until: end) {
-            decided.waits.append(.init(job: index, why: .keptFree(for: reservation.job, until: reservation.from)))
-            return nil
-        }
-        reservation?.admit(placement, until: end)
-        cluster.take(placement)
-        decided.starts.append(.init(job: index, placement: placement))
-        return nil
-    }
-
-    private mutating func answer(for gang: Gang) -> Answer {
-        switch answers[gang] {
-        case .some(.roomless(let shortfall)): return .roomless(shortfall)
-        case .some(.fits(let placement, decided.starts.count)): return .fits(placement, afterStarts: decided.starts.count)
-        case .some(.fits), .none: break
-        }
-        let answer: Answer =
-            switch place(gang, on: cluster) {
-            case .waiting(let shortfall): .roomless(shortfall)
-            case .placed(let placement): .fits(placement, afterStarts: decided.starts.count)
-            }
-        answers[gang] = answer
-        return answer
+extension QueuedJob {
+    /// The kinds that it is faster on are tried first.
+    func preferringFast(on cluster: Cluster) -> QueuedJob {
+        guard throughputs.isKnown, !gang.each.accelerators.isEmpty else { return self }
+        var job = self
+        job.gang.preference = throughputs.preference(among: cluster.kinds)
+        return job
     }
 }
 
@@ -119,15 +73,24 @@ struct PreemptingPass {
     private var decided = Schedule()
     /// What found no room among the settled: the same finds none later.
     private var roomless: [Gang: Shortfall] = [:]
+    private var use: TeamUse
+    private let now: Int64
 
-    init(jobs: [QueuedJob], cluster: Cluster, policy: QueuePolicy) {
-        (self.jobs, self.policy, full, settled) = (jobs, policy, cluster, cluster)
+    init(jobs: [QueuedJob], cluster: Cluster, policy: QueuePolicy, quotas: [String: TeamQuota], now: Int64) {
+        var cluster = cluster
+        for job in jobs { cluster.prepare(for: job.gang) }
+        (self.jobs, self.policy, self.now, full, settled) = (jobs, policy, now, cluster, cluster)
+        use = TeamUse(quotas)
         isEvicted = jobs.map { _ in false }
-        for job in jobs where job.isPreemptible { if let placement = job.running { settled.giveBack(placement) } }
+        for job in jobs {
+            guard let placement = job.running else { continue }
+            use.add(placement, of: job.team)
+            if job.isPreemptible { settled.giveBack(placement) }
+        }
     }
 
     mutating func decide() -> Schedule {
-        let order = policy.sorted(jobs)
+        let order = policy.sorted(jobs, on: full, now: now)
         for (turn, index) in order.enumerated() where jobs[index].running != nil && jobs[index].isPreemptible {
             victims.append((turn, index))
         }
@@ -155,22 +118,27 @@ struct PreemptingPass {
         case .waiting(let shortfall): return shortfall
         case .placed(let placement): anyway = placement
         }
-        let choices = full.choices(for: gang.each, preference: [])
+        if let limit = use.limit(for: anyway, of: jobs[index].team) {
+            decided.waits.append(.init(job: index, why: .overQuota(limit: limit)))
+            return nil
+        }
         var evicted: [Int] = []
-        var found = full.placement(of: gang, choices)
+        var found = full.placement(of: gang)
         var last = victims.count
         while found == nil, last > 0, victims[last - 1].turn > turn {
             last -= 1
             let other = victims[last].job
             guard let placement = jobs[other].running, !isEvicted[other] else { continue }
             full.giveBack(placement)
+            use.remove(placement, of: jobs[other].team)
             isEvicted[other] = true
             evicted.append(other)
-            found = full.placement(of: gang, choices)
+            found = full.placement(of: gang)
         }
         let placement = found ?? anyway
         settled.take(placement)
         full.take(placement)
+        use.add(placement, of: jobs[index].team)
         decided.starts.append(.init(job: index, placement: placement))
         restore(evicted.reversed())
         return nil
@@ -181,14 +149,8 @@ struct PreemptingPass {
         for other in evicted {
             guard let placement = jobs[other].running, full.hasRoom(for: placement) else { continue }
             full.take(placement)
+            use.add(placement, of: jobs[other].team)
             isEvicted[other] = false
         }
-    }
-}
-
-extension Cluster {
-    /// Whether exactly this placement could be taken.
-    func hasRoom(for placement: Placement) -> Bool {
-        placement.seats.allSatisfy { room(on: $0.node, for: placement.each, $0.devices) >= $0.ranks }
     }
 }

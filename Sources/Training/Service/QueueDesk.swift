@@ -34,6 +34,30 @@ struct QueueDesk: Sendable {
         var wasDoubtful: Bool
     }
 
+    /// Since when there has been room for more ranks of running jobs.
+    private(set) var roomySince: [String: Timestamp] = [:]
+    /// Rings when something changes without anybody's doing.
+    private var alarm: Task<Void, Never>?
     private(set) var isStopped = false
-    mutating func stop() { isStopped = true }
+
+    mutating func stop() {
+        isStopped = true
+        alarm?.cancel()
+    }
+
+    mutating func hear(_ decision: QueueSnapshot.Decision, at now: Timestamp) {
+        (waits, order) = (decision.waits, decision.order)
+        roomySince = roomySince.filter { decision.roomy.contains($0.key) }
+        for job in decision.roomy where roomySince[job] == nil { roomySince[job] = now }
+    }
+
+    mutating func ring(at moment: Timestamp?, now: Timestamp, _ look: @escaping @Sendable () async -> Void) {
+        alarm?.cancel()
+        alarm = moment.map { moment in
+            Task {
+                try? await Task.sleep(for: max(.milliseconds(10), moment - now))
+                if !Task.isCancelled { await look() }
+            }
+        }
+    }
 }

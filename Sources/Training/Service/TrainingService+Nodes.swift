@@ -152,8 +152,7 @@ extension TrainingService {
     private func seat(forOneOf machine: JobMachine) async -> QueueSnapshot.SeatGiven? {
         let machines = await conductors.machines().filter(\.state.isSeated)
         let snapshot = QueueSnapshot(
-            machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current, secondsLeft: { _ in nil },
-            now: .now())
+            machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current, now: .now())
         return snapshot.seat(forOneOf: machine)
     }
 

@@ -23,8 +23,7 @@ extension TrainingService {
     /// The nodes as they are now, with what people said about them.
     func refreshNodes() {
         let nodes = engine.nodes(holding: queue.runs).map { node in
-            var node = node
-            if policies.isDraining(node.name), node.health == .ready { node.health = .draining }
+            var node = policies.completed(node)
             if let loss = queue.lost[node.name] { (node.health, node.remark) = (.lost, loss.why) }
             return node
         }
@@ -38,11 +37,10 @@ extension TrainingService {
         let machines = await conductors.machines().filter { $0.state == .queued || $0.state.isSeated }
         queue.runs = machines.filter(\.state.isSeated).map(EngineRun.init)
         refreshNodes()
-        let snapshot = QueueSnapshot(
-            machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current,
-            secondsLeft: { boards[$0]?.secondsLeft }, now: .now())
+        let snapshot = snapshot(of: machines)
         let decision = snapshot.decide()
-        (queue.waits, queue.order) = (decision.waits, decision.order)
+        queue.hear(decision, at: snapshot.now)
+        queue.ring(at: decision.lookAgain, now: .now()) { [weak self] in await self?.considerSoon() }
         for start in decision.starts {
             guard queue.version == snapshot.version, !queue.isStopped else { return considerSoon() }
             await commit(start, snapshot)
@@ -50,6 +48,48 @@ extension TrainingService {
         for (victim, other) in decision.preemptions {
             try? await conductors[victim]?.tell(.preempted(by: other), by: "scheduler")
         }
+        for resize in decision.resizes {
+            try? await conductors[resize.job]?.tell(.resized(ranks: resize.ranks, why: resize.why), by: "scheduler")
+        }
+    }
+
+    /// How many steps a measurement stands on, and how far a new one is from the last that was recorded.
+    private static let stepsMeasured: Int64 = 20
+    private static let change = 0.1
+
+    /// Samples a second of one rank on the kind that it has, recorded where they are news: later jobs of the name are matched
+    /// with kinds by them.
+    func rememberThroughput(of machine: JobMachine) async {
+        guard machine.state == .running, let board = boards[machine.name], let rate = board.samplesPerSecond, rate > 0,
+            board.ranks.count >= machine.world, board.ranks.values.allSatisfy({ $0.steps >= Self.stepsMeasured }),
+            let kind = kind(of: machine)
+        else { return }
+        let each = rate / Double(machine.world)
+        let known = policies.throughputs(of: machine.name)
+        if let before = known[kind], abs(each - before) <= Self.change * before { return }
+        guard known.count < JobSpec.throughputsMax || known[kind] != nil else { return }
+        try? await note(
+            "throughput.measured", [kind: .number(each)], of: ResourceID("throughput", machine.name), by: "scheduler")
+    }
+
+    /// The kind of accelerator that its ranks have: one for all of them.
+    private func kind(of machine: JobMachine) -> String? {
+        guard let seat = machine.ranks.first?.seat, let resource = seat.resource, let device = seat.devices.first,
+            let node = queue.nodes.first(where: { $0.name == seat.node })
+        else { return nil }
+        let kind = node.devices.map(\.kind).first { $0.resource == resource && node.numbers(of: $0).contains(device) }
+        return kind.map { $0.model.isEmpty ? $0.resource : $0.model }
+    }
+
+    /// What the queue is looked at with.
+    func snapshot(of machines: [JobMachine]) -> QueueSnapshot {
+        QueueSnapshot(
+            machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current,
+            known: { name in
+                .init(
+                    secondsLeft: boards[name]?.secondsLeft, measured: policies.throughputs(of: name),
+                    roomySince: queue.roomySince[name])
+            }, now: .now())
     }
 
     private func commit(_ start: QueueSnapshot.Start, _ snapshot: QueueSnapshot) async {
@@ -81,12 +121,15 @@ extension TrainingService {
                 let cpus = here.reduce(node.taken?.cpus ?? 0) { $0 + $1.0.spec.demand.cpus }
                 let memory = here.reduce(node.taken?.memory ?? 0) { $0 + $1.0.spec.demand.memory }
                 let devices = node.devices.map { devices -> JSONValue in
+                    let numbers = node.numbers(of: devices.kind)
                     let used = here.filter { $0.1.seat.resource == devices.kind.resource }.reduce(0) {
-                        $0 + $1.1.seat.devices.count
+                        $0 + $1.1.seat.devices.count { numbers.contains($0) }
                     }
                     return [
                         "resource": .string(devices.kind.resource), "model": .string(devices.kind.model),
                         "count": .integer(Int64(devices.count)), "used": .integer(Int64(used)),
+                        "health": .string(devices.failed.isEmpty ? "ready" : "failed"),
+                        "failed": .array(devices.failed.map { ["name": .string($0.name), "why": .string($0.why)] }),
                     ]
                 }
                 var members: [String: JSONValue] = [
@@ -122,6 +165,41 @@ extension TrainingService {
         if policies.isDraining(node) { try await note("node.resumed", [:], of: ResourceID("node", node), by: by) }
         considerSoon()
         return await nodes()
+    }
+
+    /// Gives labels, and takes away those of `removed` that were given so.
+    public func label(node: String, set: [String: String], removed: [String], by: String) async throws(Fault) -> JSONValue {
+        try knowNode(node)
+        for (label, value) in set where !NodeLabel.isName(label) || !NodeLabel.isValue(value) {
+            throw Fault(
+                .usage, what: "'\(label)=\(value)' is no label.", why: "Labels and their values have \(NodeLabel.rule).",
+                fix: "Write it like tier=gpu.")
+        }
+        let kept = policies.labels(of: node).merging(set) { _, new in new }
+        guard kept.count <= NodeRule.labelsMax else {
+            throw Fault(
+                .limitReached, what: "\(node) cannot have so many labels.", why: "\(NodeRule.labelsMax) are kept.",
+                fix: "Take some away: openclaw node label \(node) NAME-")
+        }
+        if let missing = removed.first(where: { policies.labels(of: node)[$0] == nil }) {
+            throw Fault(
+                .notFound, what: "\(node) has no label '\(missing)' that could be taken away.",
+                why: "Only labels that were given with this command are; others come from its engine or a `node:` file.",
+                fix: "openclaw node list shows them all.")
+        }
+        let change = PolicyBook.Labelling(set: set, removed: removed)
+        try await note("node.labelled", JSONValue(encoding: change), of: ResourceID("node", node), by: by)
+        considerSoon()
+        return await nodes()
+    }
+
+    /// The content of a `node:` file; false when it is what holds already.
+    public func apply(_ node: NodeSpec, by: String) async throws(Fault) -> Bool {
+        try knowNode(node.name)
+        guard policies.declaration(of: node.name) != node else { return false }
+        try await note("node.declared", JSONValue(encoding: node), of: ResourceID("node", node.name), by: by)
+        considerSoon()
+        return true
     }
 
     /// The content of the queue's policy; false when it is what holds already.

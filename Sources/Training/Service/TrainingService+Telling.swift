@@ -41,12 +41,48 @@ extension TrainingService {
         var explained = await status(of: machine).objectValue ?? [:]
         let snapshot = refreshedSnapshot(await conductors.machines())
         explained["policy"] = .string(policies.current.queue.name)
+        if !machine.isOver { await explainStanding(machine, &explained) }
+        let throughput = machine.spec.throughput ?? policies.throughputs(of: name)
+        if !throughput.isEmpty {
+            explained["throughput"] = .object(throughput.mapValues { .number($0) })
+            explained["throughput_by"] = .string(machine.spec.throughput == nil ? "measured" : "declared")
+        }
+        if machine.resizes > 0 {
+            explained["resized_because"] = .string(machine.resizedBecause)
+            explained["resizes"] = .integer(Int64(machine.resizes))
+        }
         explained["needs"] = .string(
             "\(machine.ranksWanted.lowerBound == machine.ranksWanted.upperBound ? "\(machine.ranksWanted.lowerBound)" : "\(machine.ranksWanted.lowerBound) to \(machine.ranksWanted.upperBound)") ranks of \(machine.spec.demand.text)"
-        )
+                + nodesText(of: machine))
         explained["nodes"] = snapshot
         if !machine.placedBecause.isEmpty { explained["placed_because"] = .string(machine.placedBecause) }
         return .object(explained)
+    }
+
+    /// Where it stands among all jobs, and what each term of the policy makes of it.
+    private func explainStanding(_ machine: JobMachine, _ explained: inout [String: JSONValue]) async {
+        let machines = await conductors.machines().filter { $0.state == .queued || $0.state.isSeated }
+        explained["queue_length"] = .integer(Int64(queue.order.count))
+        guard let standing = snapshot(of: machines).standing(of: machine.name) else { return }
+        let terms = standing.map { term -> JSONValue in
+            var members: [String: JSONValue] = ["term": .string(term.name), "because": .string(term.because)]
+            if let weight = term.weight {
+                members["weight"] = .number(weight)
+                members["factor"] = .number(term.factor)
+                members["points"] = .number(weight * term.factor)
+            }
+            return .object(members)
+        }
+        var members: [String: JSONValue] = ["terms": .array(terms)]
+        if standing.contains(where: { $0.weight != nil }) {
+            members["points"] = .number(standing.reduce(0) { $0 + ($1.points ?? 0) })
+        }
+        explained["standing"] = .object(members)
+    }
+
+    private func nodesText(of machine: JobMachine) -> String {
+        let rule = (machine.spec.nodes ?? .anywhere).and(policies.current.nodes ?? .anywhere)
+        return rule.isAnywhere ? "" : " on nodes \(rule.text)"
     }
 
     private func refreshedSnapshot(_ machines: [JobMachine]) -> JSONValue {

@@ -198,6 +198,9 @@ public actor TrainingService {
         return try await status(name)
     }
 
+    /// Jobs that this version does not conduct before a person has said so.
+    public func hindrances() async -> [Fault] { await conductors.hindrances() }
+
     func known(_ name: String) throws(Fault) -> Conductor<JobMachine> {
         if let conductor = conductors[name] { return conductor }
         let nearest = Suggestion.closest(to: name, among: conductors.names)
@@ -245,8 +248,7 @@ public actor TrainingService {
             }
         case .formed, .met, .joined: await publish(machine, dead: [])
         case .applied, .timePassed, .failed, .placed, .reseated, .launched, .left, .checkpointed, .stopAsked, .killed, .registered,
-            .cancelled,
-            .scaled, .preempted, .drained:
+            .cancelled, .scaled, .preempted, .resized, .drained:
             break
         }
         if !machine.state.isSeated { await release(machine) }
@@ -291,6 +293,7 @@ public actor TrainingService {
         let seated = await conductors.machines().filter(\.state.isSeated)
         for machine in seated {
             boards[machine.name]?.measure(at: .now())
+            await rememberThroughput(of: machine)
             await keepBoard(machine.name)
         }
         if seated.isEmpty {

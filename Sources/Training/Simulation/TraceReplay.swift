@@ -20,7 +20,7 @@ public struct TraceReplay: Sendable {
     private let policy: QueuePolicy
     private let trace: JobTrace
     private var cluster: Cluster
-    /// Waiting and running ones; `origin` names each one's place in the trace.
+    /// Waiting and running ones, where running ones may lose their places; their numbers are places in the trace.
     private var active: [QueuedJob] = []
     private var now: Int64 = 0
     private var progress: [Progress]
@@ -43,36 +43,76 @@ public struct TraceReplay: Sendable {
                 let name = "node-" + String(repeating: "0", count: digits - text.count) + text
                 return Node(name, devices: [.init(kind, count: gpusPerNode)])
             })
+        let demand = Demand(accelerators: [AcceleratorWish(.any)])
+        cluster.prepare(for: Gang(ranks: 1...1, each: demand))
         progress = trace.jobs.map { job in
-            let demand = Demand(accelerators: [AcceleratorWish(.any)])
-            return Progress(gang: Gang(ranks: job.gpus...job.gpus, each: demand, spread: spread))
+            Progress(gang: Gang(ranks: job.gpus...job.gpus, each: demand, spread: spread))
         }
     }
 
     /// Runs to the end. `watch` hears now and then how many jobs have ended.
     public mutating func run(watch: (_ ended: Int) -> Void = { _ in }) {
+        if policy.preempts { runPreempting(watch) } else { runFilling(watch) }
+        runs.sort { ($0.submitted, $0.start) < ($1.submitted, $1.start) }
+    }
+
+    /// Running jobs keep their places: the queue is kept from one moment to the next.
+    private mutating func runFilling(_ watch: (_ ended: Int) -> Void) {
+        var queue = JobQueue(cluster, by: policy)
+        var next = 0
+        var running: [Reservation.End] = []
+        var ends = SortedChunks<Reservation.End>()
+        while next < trace.jobs.count || queue.waiting > 0 || !ends.isEmpty {
+            now = min(next < trace.jobs.count ? trace.jobs[next].submitted * 1_000 : .max, ends.first?.at ?? .max)
+            precondition(now < .max, "jobs wait that nothing can start")
+            running.removeAll(keepingCapacity: true)
+            ends.walk { end in
+                if end.at == now { running.append(end) }
+                return end.at > now
+            }
+            for end in running {
+                ends.remove(end)
+                queue.end(end.ticket)
+                finish(end.number)
+            }
+            while next < trace.jobs.count, trace.jobs[next].submitted * 1_000 == now {
+                if let job = admitted(next, on: cluster) { _ = queue.submit(job, now: now) }
+                next += 1
+            }
+            guard queue.waiting > 0 else { continue }
+            decisions += 1
+            for start in queue.pass(now: now).starts {
+                guard let job = queue[start.job] else { continue }
+                progress[job.number].start = now
+                ends.insert(.init(at: now + (job.remaining ?? 0), number: job.number, ticket: start.job))
+            }
+            if decisions % 4_096 == 0 { watch(runs.count) }
+        }
+    }
+
+    private mutating func runPreempting(_ watch: (_ ended: Int) -> Void) {
         var next = 0
         let empty = cluster
         while next < trace.jobs.count || !active.isEmpty {
             advance(to: nextEvent(arrival: next < trace.jobs.count ? trace.jobs[next].submitted * 1_000 : nil))
             endFinished()
             while next < trace.jobs.count, trace.jobs[next].submitted * 1_000 == now {
-                submit(next, on: empty)
+                if let job = admitted(next, on: empty) { active.append(job) }
                 next += 1
             }
             decide()
             if decisions % 4_096 == 0 { watch(runs.count) }
         }
-        runs.sort { ($0.submitted, $0.start) < ($1.submitted, $1.start) }
     }
 
-    private mutating func submit(_ index: Int, on empty: Cluster) {
+    /// The job, where these nodes could ever hold it.
+    private mutating func admitted(_ index: Int, on empty: Cluster) -> QueuedJob? {
         let job = trace.jobs[index]
-        if case .waiting(let shortfall) = place(progress[index].gang, on: empty), shortfall.isForEver {
+        if Shortfall(progress[index].gang, on: empty).isForEver {
             refused.append(job)
-            return
+            return nil
         }
-        active.append(QueuedJob(number: index, gang: progress[index].gang, submitted: now, remaining: job.duration * 1_000))
+        return QueuedJob(number: index, gang: progress[index].gang, submitted: now, remaining: job.duration * 1_000)
     }
 
     private func nextEvent(arrival: Int64?) -> Int64 {
@@ -101,14 +141,18 @@ public struct TraceReplay: Sendable {
         for index in ended {
             let job = active[index]
             if let placement = job.running { cluster.giveBack(placement) }
-            let (origin, facts) = (trace.jobs[job.number], progress[job.number])
-            let (start, end) = ((facts.start ?? now) / 1_000, now / 1_000)
-            runs.append(
-                Run(
-                    id: origin.id, submitted: origin.submitted, start: start, end: end,
-                    wait: end - origin.submitted - origin.duration, preemptions: facts.preemptions))
+            finish(job.number)
         }
         for index in ended.reversed() { active.remove(at: index) }
+    }
+
+    private mutating func finish(_ number: Int) {
+        let (origin, facts) = (trace.jobs[number], progress[number])
+        let (start, end) = ((facts.start ?? now) / 1_000, now / 1_000)
+        runs.append(
+            Run(
+                id: origin.id, submitted: origin.submitted, start: start, end: end,
+                wait: end - origin.submitted - origin.duration, preemptions: facts.preemptions))
     }
 
     private mutating func decide() {

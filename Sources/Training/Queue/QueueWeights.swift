@@ -1,0 +1,105 @@
+/// What counts for how much when a queue is weighed: a job's points are the sum of weight times factor, and the most go first.
+/// A weight below zero turns its factor around.
+public struct QueueWeights: Codable, Equatable, Sendable {
+    /// Times priority / 1 000.
+    public var priority = 0.0
+    /// Times how long it has waited since its submission, in parts of `ageFull`, 1 at most.
+    public var age = 0.0
+    /// Times 2^(-use/share) of its team: 1 for a team that uses nothing, 1/2 for one that uses just its share.
+    public var share = 0.0
+    /// Times the largest part of the nodes' accelerators, CPUs or memory that its least ranks take.
+    public var size = 0.0
+    /// Times 1 / (1 + the hours of a device that it has had).
+    public var attained = 0.0
+    /// Milliseconds.
+    public var ageFull: Int64 = 86_400_000
+
+    public init() {}
+}
+
+/// One part of why a job stands where it does in the queue.
+public struct QueueTerm: Equatable, Sendable {
+    public var name: String
+    /// Nil where the terms are compared one after the other and not added up.
+    public var weight: Double?
+    public var factor: Double
+    /// For a person.
+    public var because: String
+    public var points: Double? { weight.map { $0 * factor } }
+}
+
+/// What all jobs of one moment are weighed against.
+struct QueueScales {
+    private let weights: QueueWeights
+    private let now: Int64
+    private let (devices, cpus, memory): (Double, Double, Double)
+    /// By team: what it uses now, as a part of all that is in use, over its share.
+    private var useOfShare: [String: Double] = [:]
+
+    init(_ weights: QueueWeights, teams: [String: Double], jobs: some Sequence<QueuedJob>, on cluster: Cluster, now: Int64) {
+        (self.weights, self.now) = (weights, now)
+        devices = Double(cluster.nodes.reduce(0) { $0 + $1.devices.reduce(0) { $0 + $1.count } })
+        (cpus, memory) = (cluster.nodes.reduce(0) { $0 + Double($1.cpus) }, cluster.nodes.reduce(0) { $0 + Double($1.memory) })
+        var used: [String: Double] = [:]
+        for job in jobs { used[job.team, default: 0] += job.running == nil ? 0 : Double(job.rate) }
+        let (all, shares) = (used.values.reduce(0, +), used.keys.reduce(0) { $0 + (teams[$1] ?? 1) })
+        for (team, use) in used { useOfShare[team] = all > 0 ? use / all / ((teams[team] ?? 1) / shares) : 0 }
+    }
+
+    func points(of job: QueuedJob) -> Double { terms(of: job).reduce(0) { $0 + ($1.points ?? 0) } }
+
+    /// As if its team used nothing.
+    func pointsAtRest(of job: QueuedJob) -> Double { terms(of: job, use: 0).reduce(0) { $0 + ($1.points ?? 0) } }
+
+    func terms(of job: QueuedJob) -> [QueueTerm] { terms(of: job, use: useOfShare[job.team] ?? 0) }
+
+    private func terms(of job: QueuedJob, use: Double) -> [QueueTerm] {
+        let waited = max(0, now - job.submitted)
+        let hours = Double(job.attained) / 3_600_000
+        let size = size(of: job)
+        let team = job.team.isEmpty ? "jobs without a team" : "team \(job.team)"
+        return [
+            QueueTerm(
+                name: "priority", weight: weights.priority, factor: Double(job.priority) / 1_000,
+                because: "priority \(job.priority) of 1000"),
+            QueueTerm(
+                name: "age", weight: weights.age, factor: min(1, Double(waited) / Double(max(1, weights.ageFull))),
+                because: "\(waited / 1_000) s since its submission, of \(weights.ageFull / 1_000) s"),
+            QueueTerm(
+                name: "share", weight: weights.share, factor: share(use),
+                because: use == 0
+                    ? "\(team) use\(job.team.isEmpty ? "" : "s") nothing now" : "\(team): \(Self.percent(use)) of the share in use"),
+            QueueTerm(name: "size", weight: weights.size, factor: size, because: "\(Self.percent(size)) of the nodes"),
+            QueueTerm(
+                name: "attained", weight: weights.attained, factor: 1 / (1 + hours),
+                because: "\(Double(Int(hours * 100)) / 100) hours of a device until now"),
+        ].filter { $0.weight != 0 }
+    }
+
+    /// Two to the power of minus `use`, by halving and a short series: the same number on every machine.
+    private func share(_ use: Double) -> Double {
+        var (whole, factor) = (Int(min(use, 64)), 1.0)
+        let x = (min(use, 64) - Double(whole)) * 0.693_147_180_559_945_3
+        var (term, sum) = (1.0, 1.0)
+        for power in 1...18 {
+            term *= -x / Double(power)
+            sum += term
+        }
+        while whole > 0 {
+            factor /= 2
+            whole -= 1
+        }
+        return factor * sum
+    }
+
+    private func size(of job: QueuedJob) -> Double {
+        let ranks = Double(job.running?.ranks ?? job.gang.ranks.lowerBound)
+        func part(_ wanted: Double, _ all: Double) -> Double { all > 0 ? min(1, wanted / all) : 0 }
+        let each = job.gang.each
+        return max(
+            part(ranks * Double(each.accelerators.first?.count ?? 0), devices), part(ranks * Double(each.cpus), cpus),
+            part(ranks * Double(each.memory), memory))
+    }
+
+    private static func percent(_ part: Double) -> String { "\(Double(Int((part * 1_000).rounded())) / 10) %" }
+}
