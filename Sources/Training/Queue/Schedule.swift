@@ -30,7 +30,8 @@ public struct Schedule: Equatable, Sendable {
 public func schedule(
     _ jobs: [QueuedJob], on cluster: Cluster, by policy: QueuePolicy, now: Int64, quotas: [String: TeamQuota] = [:]
 ) -> Schedule {
-    let jobs = jobs.map { $0.preferringFast(on: cluster) }
+    let isKnown = jobs.contains { $0.throughputs.isKnown }
+    let jobs = isKnown ? jobs.map { $0.preferringFast(on: cluster) } : jobs
     if policy.preempts {
         var pass = PreemptingPass(jobs: jobs, cluster: cluster, policy: policy, quotas: quotas, now: now)
         return pass.decide()
@@ -78,7 +79,9 @@ struct PreemptingPass {
 
     init(jobs: [QueuedJob], cluster: Cluster, policy: QueuePolicy, quotas: [String: TeamQuota], now: Int64) {
         var cluster = cluster
-        for job in jobs { cluster.prepare(for: job.gang) }
+        // A hundred thousand jobs ask for few different things.
+        var seen: Set<Gang> = []
+        for job in jobs where seen.insert(job.gang).inserted { cluster.prepare(for: job.gang) }
         (self.jobs, self.policy, self.now, full, settled) = (jobs, policy, now, cluster, cluster)
         use = TeamUse(quotas)
         isEvicted = jobs.map { _ in false }
