@@ -37,7 +37,6 @@ public struct Shortfall: Equatable, Sendable {
             }
         }.max() ?? 0
     }
-    }
 
     public var isForEver: Bool { if case .never = reason { !isForWantOfNodes } else { false } }
 
