@@ -4,17 +4,25 @@ import Processes
 import TestFolders
 import Testing
 
-/// The Python adapter with the real PyTorch: its own tests, which start ranks, kill them and look at what they learnt.
-@Suite(.serialized, .enabled("PyTorch can be installed") { await PythonTorch.isThere() })
-struct AdapterTests {
-    @Test func `a stock PyTorch script trains under the adapter, and goes on when its ranks die`() async throws {
+/// The Python adapter with the real PyTorch and the real TensorFlow: its own tests, which start ranks, kill them and look at what
+/// they learnt.
+@Suite(.serialized) struct AdapterTests {
+    @Test(.enabled("PyTorch can be installed") { await PythonTorch.isThere() })
+    func `a stock PyTorch script trains under the adapter, and goes on when its ranks die`() async throws {
+        try await run("\(Workshop.root)/adapters/python/tests", with: PythonTorch.python)
+    }
+
+    @Test(.enabled("TensorFlow can be installed") { await PythonTensorFlow.isThere() })
+    func `a stock Keras script becomes data-parallel under the adapter, and goes on when its ranks die`() async throws {
+        try await run("\(Workshop.root)/adapters/python/tests/with_tensorflow", with: PythonTensorFlow.python)
+    }
+
+    private func run(_ tests: String, with python: String) async throws {
         let folder = TemporaryFolder()
         let child = try Child.start(
             .init(
-                arguments: [
-                    PythonTorch.python, "-m", "unittest", "discover", "-v", "-s", "\(Workshop.root)/adapters/python/tests",
-                ],
-                directory: folder.path, environment: Surroundings.variables.merging(["OPENCLAW_COLLECTIVES": library]) { $1 },
+                arguments: [python, "-m", "unittest", "discover", "-v", "-s", tests], directory: folder.path,
+                environment: Surroundings.variables.merging(["OPENCLAW_COLLECTIVES": library]) { $1 },
                 outputPath: "\(folder.path)/adapter.log"))
         let status = await child.wait(limit: .seconds(600))
         let log = folder.text(of: "adapter.log")
@@ -36,4 +44,14 @@ enum PythonTorch {
     static func isThere() async -> Bool { await setup.value }
 
     private static let setup = Task<Bool, Never> { await PythonClients.install("PyTorch", by: "setup-torch.sh") }
+}
+
+/// TensorFlow in an environment of its own (scripts/setup-tensorflow.sh).
+enum PythonTensorFlow {
+    static let python = "\(Workshop.root)/.build/tensorflow/bin/python"
+
+    /// False only where it cannot be installed, which is said.
+    static func isThere() async -> Bool { await setup.value }
+
+    private static let setup = Task<Bool, Never> { await PythonClients.install("TensorFlow", by: "setup-tensorflow.sh") }
 }

@@ -203,6 +203,8 @@ class Exchange:
                 continue
             try:
                 self._perform(unit)
+                if unit.is_step:
+                    self.mesh.settle_residuals(keep=True)
                 self.units += 1
                 unit.settle(None)
             except BaseException as error:  # whoever waits must hear of it, whatever it is
@@ -223,6 +225,8 @@ class Exchange:
                 if self._recover(unit, is_ready, broken):
                     return
                 is_ready = False
+                if unit.is_step:
+                    self.mesh.settle_residuals(keep=False)
 
     def _recover(self, unit, is_ready, broken):
         """Goes on among the survivors. True where the unit had committed on one of them, and so commits here."""

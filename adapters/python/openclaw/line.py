@@ -35,14 +35,25 @@ def introduce(framework, why_not):
             return
         _is_introduced = True
         waiting, _waiting[:] = list(_waiting), []
+    _say_hello(line, framework, why_not)
+    for kind, values in waiting:
+        line.send(kind, **values)
+
+
+def introduce_again(framework, why_not):
+    """The script turned out to do what no rank's death can be hidden from: the last introduction counts."""
+    line = worker()
+    if line is not None:
+        _say_hello(line, framework, why_not)
+
+
+def _say_hello(line, framework, why_not):
     from . import __version__
 
     line.send("hello", pid=os.getpid(), framework=framework, version=__version__, survives=not why_not, why_not=list(why_not))
     for why in why_not:
         line.warn("A rank's death cannot be hidden from this script.", f"Because {why}.",
                   "The whole job starts again from its last checkpoint then; openclaw.state and openclaw.resume make that exact.")
-    for kind, values in waiting:
-        line.send(kind, **values)
 
 
 def say(kind, **values):

@@ -13,6 +13,7 @@ import time
 from . import line
 from .checkpoint import CheckpointFolder, CheckpointWriter
 from .contract import Contract
+from .ending import leave_as_asked
 
 _plain = None
 
@@ -118,9 +119,7 @@ class PlainLoop:
             self._write(walk, item)
         if stops:
             self._writer.wait()
-            self._worker.send("bye")
-            sys.stdout.flush()
-            os._exit(75)  # stopped as asked; the next attempt goes on from here
+            leave_as_asked(self._worker)
 
     def _write(self, walk, item):
         self._writer.wait()

@@ -58,6 +58,7 @@ def _library(path):
         "openclaw_broadcast": [pointer, pointer, ctypes.c_uint64, number, pointer],
         "openclaw_all_gather": [pointer, pointer, pointer, ctypes.c_uint64, pointer],
         "openclaw_barrier": [pointer, pointer],
+        "openclaw_group_settle_residuals": [pointer, number],
         "openclaw_group_statistics": [pointer, ctypes.POINTER(Statistics)],
         "openclaw_collectives_version": [],
         "openclaw_error_slot": [],
@@ -137,6 +138,10 @@ class Mesh:
         """Returns when all members came here."""
         if len(self.members) > 1:
             self._check(self._library.openclaw_barrier(self._group, None))
+
+    def settle_residuals(self, keep):
+        """Ends a step: the rounding errors that it spent stay spent (`keep`), or are as they were, because it is done again."""
+        self._check(self._library.openclaw_group_settle_residuals(self._group, 1 if keep else 0))
 
     def statistics(self):
         into = Statistics()

@@ -12,7 +12,7 @@ def log(step=None, **values):
     global _steps
     _steps += 1
     training = _training()
-    if training is not None and training.is_mute:
+    if getattr(training, "is_mute", False):
         return
     if len(values) > NAMES_MAX:
         raise ValueError(f"openclaw.log takes {NAMES_MAX} values at once; these are {len(values)}.")
@@ -29,5 +29,7 @@ def output(path):
 def _training():
     import sys
 
-    patches = sys.modules.get("openclaw.pytorch.patches")
-    return patches.training() if patches is not None else None
+    for name in ("openclaw.pytorch.patches", "openclaw.tensorflow.job"):
+        if name in sys.modules and (training := sys.modules[name].training()) is not None:
+            return training
+    return None

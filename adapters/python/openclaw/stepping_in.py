@@ -7,7 +7,15 @@ import sys
 
 from .contract import Contract
 
-ADAPTERS = {"torch": "openclaw.pytorch.patches", "tensorflow": "openclaw.unadapted"}
+# Module that is imported -> what then steps into it.
+ADAPTERS = {
+    "torch": "openclaw.pytorch.patches:install",
+    "tensorflow": "openclaw.tensorflow.job:install",
+    "keras.src.backend.tensorflow.trainer": "openclaw.tensorflow.fitting:install",
+    "keras.src.optimizers.base_optimizer": "openclaw.tensorflow.gradients:install",
+    "keras.src.optimizers.loss_scale_optimizer": "openclaw.tensorflow.gradients:install_scaling",
+    "keras.src.saving.saving_api": "openclaw.tensorflow.fitting:saving",
+}
 _is_watching = False
 
 
@@ -50,7 +58,8 @@ class _Loader(importlib.abc.Loader):
 def _adapt(name):
     contract = Contract.of_environment()
     if contract is not None:
-        importlib.import_module(ADAPTERS[name]).install(contract)
+        module, function = ADAPTERS[name].split(":")
+        getattr(importlib.import_module(module), function)(contract)
 
 
 def watch():

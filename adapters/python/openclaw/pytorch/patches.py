@@ -4,7 +4,6 @@ own until init_process_group has made a Training."""
 import contextlib
 import functools
 import os
-import sys
 
 import torch
 import torch.distributed as dist
@@ -14,12 +13,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from .. import line
+from .. import ending, line
 from . import limits
 from .gradients import Gradients
 from .passes import Pass
 from .process_group import ProcessGroup
-from .training import LOST_ITS_PLACE, Training
+from .training import Training
 
 _training = None
 _contract = None
@@ -121,37 +120,8 @@ def _begin(owns, why_not):
             made.registry.add(kind, thing)
     _early.update({kind: [] for kind in _early})
     _training = made
-    _hear_of_the_end(worker)
+    ending.hear(worker, made.finish, lambda: _contract.joining and made.is_ghost)
     made.begin()
-
-
-def _hear_of_the_end(worker):
-    """The first cause of a failure is told; a script that ends well waits for those who still need its state."""
-    import atexit
-
-    before, leave = sys.excepthook, sys.exit
-    failed = []
-
-    def excepthook(kind, error, trace):
-        failed.append(error)
-        worker.fail(error)
-        before(kind, error, trace)
-        if _training is not None and _training.contract.joining and _training.is_ghost:
-            sys.stderr.flush()
-            os._exit(LOST_ITS_PLACE)
-
-    def noted_exit(status=None):
-        if status not in (None, 0):
-            failed.append(status)
-        leave(status)
-
-    def at_exit():
-        if not failed and os.getpid() == pid:
-            _training.finish()
-
-    pid = os.getpid()
-    sys.excepthook, sys.exit = excepthook, noted_exit
-    atexit.register(at_exit)
 
 
 # -- models and gradients

@@ -11,11 +11,12 @@ import torch
 from .. import peers
 from ..checkpoint import CheckpointFolder, CheckpointWriter
 from ..exchange import Exchange, Unit
+from ..ending import NEEDS_OWN_GROUP, leave_as_asked
 from ..mesh import WIRES, Mesh
+from ..pace import Pace, chosen_wire
 from . import snapshot
 from .ghost import Ghost
 from .gradients import GradientUnit
-from .pace import Pace, chosen_wire
 from .restoring import Restoring
 
 # What each rank says at a tick: the newest epoch with somebody to let in, wishes, seconds of a step, of them waited, bytes sent.
@@ -23,9 +24,6 @@ _TICK = struct.Struct("<QBddQ")
 _CHECKPOINT, _STOP = 1, 2
 TICK_EVERY_S = 0.25
 TICK_STEPS_MAX = 64
-STOPPED_AS_ASKED = 75  # the exit status of a rank that left because its Worker asked it to
-NEEDS_OWN_GROUP = 76  # the exit status of a script that turned out to need torch's own process group
-LOST_ITS_PLACE = 77  # the exit status of a replacement that has to begin again
 FINISH_WAIT_S = 30.0
 
 
@@ -35,6 +33,7 @@ class Training:
     def __init__(self, contract, worker, owns_group):
         self.contract = contract
         self.worker = worker
+        self.totals = {}  # of steps and epochs, where they are known
         self.owns_group = owns_group  # False: torch's own group carries the bytes, and a death restarts the whole job
         self.exchange = None
         self.mesh = None
@@ -278,7 +277,8 @@ class Training:
                 if not self._writer.is_busy:
                     self._write(self.captured(), pieces, started)
         if is_last:
-            self._leave()
+            self._writer.wait()
+            leave_as_asked(self.worker)
 
     def _write(self, state, pieces, started):
         def whole(file):
@@ -291,14 +291,6 @@ class Training:
                  "framework": "torch", "version": torch.__version__,
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         self._writer.start(self.step, {"state.pt": whole, "ranks.pt": ranks}, about, time.monotonic() - started)
-
-    def _leave(self):
-        """Stopped as asked: the checkpoint is on disk, the next attempt goes on from it."""
-        self._writer.wait()
-        self.worker.send("bye")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(STOPPED_AS_ASKED)
 
     # -- the end
 

@@ -3,7 +3,7 @@
 import collections
 import time
 
-from ..mesh import WIRES
+from .mesh import WIRES
 
 REPORT_EVERY_S = 0.1
 WAITS_KEPT = 16
@@ -45,7 +45,7 @@ class Pace:
             "progress", step=training.step, samples=training.samples, step_s=step_s, compute_s=max(0.0, step_s - wait_s),
             communication_s=self._communicated_s / steps, wait_s=wait_s, epoch=training.exchange.epoch,
             wire_bytes=statistics.wire_bytes_sent, logical_bytes=statistics.logical_bytes,
-            data_epoch=training.passes_begun)
+            data_epoch=training.passes_begun, **training.totals)
         self._reported_at, self._reported_step = now, training.step
         self._waited_s = self._communicated_s = 0.0
 
