@@ -1,5 +1,6 @@
 import Faults
 import Glibc
+import JSON
 import Processes
 import TestFolders
 import Testing
@@ -15,6 +16,34 @@ import Testing
     @Test(.enabled("TensorFlow can be installed") { await PythonTensorFlow.isThere() })
     func `a stock Keras script becomes data-parallel under the adapter, and goes on when its ranks die`() async throws {
         try await run("\(Workshop.root)/adapters/python/tests/with_tensorflow", with: PythonTensorFlow.python)
+    }
+
+    @Test(.enabled("PyTorch can be installed") { await PythonTorch.isThere() }, arguments: ["asleep", "stopped"])
+    func `the rank that is stuck is named with its Python stack, and the others go on`(how: String) async throws {
+        let workshop = Workshop()
+        let installation = try await Installation.start(in: workshop)
+        workshop.write(
+            """
+            training_job:
+              name: stuck
+              run: "\(PythonTorch.python) \(Workshop.root)/adapters/python/tests/scripts/stuck.py"
+              ranks: 2
+              env: { HOW: \(how) }
+              recovery: { hang_after: 3s }
+            """, as: "stuck.yaml")
+        let (code, output) = try await workshop.openclaw("train", "submit", "\(workshop.folder)/stuck.yaml", "--watch")
+        #expect(code == 0, "\(output)")
+        let (_, text) = try await workshop.openclaw("train", "status", "stuck", "--json")
+        let status = try JSONValue(parsing: text)
+        let loss = status["losses"]?[0]
+        #expect(loss?["rank"] == 1 && loss?["how"] == "hung" && loss?["survived"] == true, "\(text)")
+        if how == "stopped" {
+            #expect(loss?["detail"]?.stringValue?.contains("it does not answer") == true, "\(text)")
+        } else {
+            #expect(loss?["stack"]?[0]?.stringValue?.contains("in read_row") == true, "\(text)")
+        }
+        #expect(status["run"] == 1 && status["losses"]?.arrayValue?.count == 1, "\(text)")
+        await installation.process.stop()
     }
 
     private func run(_ tests: String, with python: String) async throws {

@@ -100,7 +100,11 @@ struct JobBoard: Codable, Equatable, Sendable {
             note(remark.what, why: remark.why, fix: remark.fix)
             if remark.isCheckpoint { checkpointFailures += 1 }
         }
-        if let started = report.started { for remark in started.remarks { note(remark) } }
+        if let started = report.started {
+            // A new process has no pace yet: until it has, nobody can say that it stands still.
+            ranks[slot]?.recent = []
+            for remark in started.remarks { note(remark) }
+        }
         if let checkpoint = report.checkpoint { hear(checkpoint) }
         if let output = report.output { self.output = output.path }
     }

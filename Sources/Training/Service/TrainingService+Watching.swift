@@ -73,9 +73,12 @@ extension TrainingService {
     }
 
     /// The least is suspected first.
-    private static func suspicion(_ rank: JobBoard.RankFigures) -> (Int, Int64, Int) {
-        let waiting = ["openclaw", "all_reduce", "allreduce", "wait", "barrier", "recv", "broadcast"]
-        let isWaiting = rank.stack.contains { thread in waiting.contains { thread.contains($0) } }
-        return (rank.stack.isEmpty ? 0 : 1, rank.step, isWaiting ? 1 : 0)
+    private static func suspicion(_ rank: JobBoard.RankFigures) -> (Int, Int, Int64, Int) {
+        // The adapter says whether its rank waits, which is surer than steps: those are told ten times a second only.
+        let said = rank.stack.last { $0.hasPrefix("openclaw:") }.map { $0.contains("waits for") }
+        // Of another script the main thread, which comes first, may tell.
+        let words = ["all_reduce", "allreduce", "wait", "barrier", "recv", "broadcast"]
+        let isWaiting = words.contains { rank.stack.first?.contains($0) == true }
+        return (rank.stack.isEmpty ? 0 : 1, said == false ? 0 : 1, rank.step, isWaiting ? 1 : 0)
     }
 }

@@ -1,5 +1,6 @@
 """Checkpoints: folders that are whole or not there. Written beside, synced, then renamed; every file's SHA-256 in the manifest."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,9 +24,14 @@ class Digesting:
         self._file = open(path, "wb")
         self._digest = hashlib.sha256()
         self.size = 0
+        self.error = None  # why something could not be written: those who write through this file may tell it less well
 
     def write(self, piece):
-        self._file.write(piece)
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            self.error = error
+            raise
         self._digest.update(piece)
         self.size += memoryview(piece).nbytes
         return memoryview(piece).nbytes
@@ -73,11 +79,7 @@ class CheckpointFolder:
             os.makedirs(beside, exist_ok=True)
             described = {}
             for name, write in files.items():
-                file = Digesting(os.path.join(beside, name))
-                try:
-                    write(file)
-                finally:
-                    described[name] = file.close()
+                described[name] = _written(os.path.join(beside, name), write)
             manifest = Digesting(os.path.join(beside, "manifest.json"))
             manifest.write(json.dumps({"format": FORMAT, "step": step, "files": described, **about},
                                       indent=1, sort_keys=True).encode() + b"\n")
@@ -163,6 +165,21 @@ class CheckpointWriter:
             what = f"The checkpoint of step {step} was not written."
             self._worker.send("checkpoint_failed", what=what, why=str(error))
             self._worker.warn(what, f"{error}.", f"Make room in {self._folder.path}; training goes on, and the next one is tried in time.")
+
+
+def _written(path, write):
+    """-> what the manifest says of the file"""
+    file = Digesting(path)
+    try:
+        write(file)
+        described = file.close()
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            file.close()
+        if file.error is not None and error is not file.error:
+            raise file.error from error
+        raise
+    return described
 
 
 def _sync_folder(path):

@@ -30,6 +30,7 @@ class Unit:
     """
 
     is_step = False
+    is_whole = True  # this rank's part of it is there
     is_last = False  # after it this rank leaves: a peer that left first is no failure
 
     def __init__(self, attempt=None, place=None):
@@ -73,7 +74,9 @@ class Exchange:
         self._queue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="openclaw-exchange", daemon=True)
         self._is_started = False
+        self._performed = None  # the unit that is under way
         worker.on_death(self._heard_of_death)
+        worker.waits = self._described_wait
 
     # -- from the program's threads
 
@@ -202,6 +205,7 @@ class Exchange:
                 unit.settle(self.failure)
                 continue
             try:
+                self._performed = unit
                 self._perform(unit)
                 if unit.is_step:
                     self.mesh.settle_residuals(keep=True)
@@ -210,6 +214,14 @@ class Exchange:
             except BaseException as error:  # whoever waits must hear of it, whatever it is
                 self.failure = error
                 unit.settle(error)
+            finally:
+                self._performed = None
+
+    def _described_wait(self):
+        unit = self._performed
+        if unit is not None and unit.is_whole:
+            return f"waits for the others in exchange {self.units + 1}"
+        return f"the others wait for it: it has not given its part of exchange {self.units + 1}"
 
     def _perform(self, unit):
         is_ready = False

@@ -32,6 +32,7 @@ class Worker:
         self.stop_within_s = None  # set when the Worker asked to stop: how long there is
         self.stop_with_checkpoint = False
         self.is_connected = True
+        self.waits = None  # () -> a text: whether this rank waits for others, or they for it
         self._reader = None
 
     def listen(self):
@@ -138,7 +139,8 @@ class Worker:
             elif kind == "checkpoint_now":
                 self.checkpoint_wanted = True
             elif kind == "stack_wanted":
-                self.send("stack", threads=stacks())
+                # Every rank of a job that hangs stands still; which of them waits is not to be seen in C++ frames.
+                self.send("stack", threads=stacks() + ([f"openclaw: {self.waits()}"] if self.waits is not None else []))
         except (ValueError, KeyError, TypeError) as error:
             self.warn("A message of the Worker was not understood.", f"{error!r} in {line[:200]!r}.",
                       "See that binary and Python package are of one version.")

@@ -154,7 +154,7 @@ class Job:
     def _ended(self, rank):
         with self._news:
             said_bye = bool(rank.said("bye"))
-            if self.ranks.get(rank.slot) is rank and (rank.status != 0 or not said_bye) and rank.status != 0:
+            if self.ranks.get(rank.slot) is rank and rank.status != 0 and not said_bye:
                 rank.state, rank.mesh = "gone", None
                 for one in self.ranks.values():
                     one.send("dead", slot=rank.slot)

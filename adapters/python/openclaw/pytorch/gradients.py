@@ -66,6 +66,10 @@ class GradientUnit(Unit):
         self.closed_at = None
         self.settled_at = None
 
+    @property
+    def is_whole(self):
+        return self._is_closed
+
     def add(self, bucket, is_last):
         with self._more:
             self._buckets.append(bucket)
