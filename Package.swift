@@ -190,7 +190,7 @@ let rooms: [Target] = [
             "TestFolders", "YAML",
         ]
     ),
-    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "openclaw", "Processes", "TestFolders"]),
+    tests("EndToEndTests", ["Faults", "HTTP", "JSON", "openclaw", "Processes", "RPC", "TestFolders", "Worker"]),
     tests("TidyTests", ["Processes", "TestFolders"]),
 ]
 

@@ -129,6 +129,22 @@ import Testing
         await installation.process.stop()
     }
 
+    @Test func `jobs are submitted, watched and cancelled from Python`() async throws {
+        let installation = try await Installation.start(in: workshop)
+        workshop.write("import os\nprint('hello', os.environ['WHO'], os.environ['RANK'])\n", as: "hello.py")
+        let python = "\(Workshop.root)/adapters/python"
+        let status = try await workshop.start(
+            ["/usr/bin/env", "PYTHONPATH=\(python)", "python3", "\(python)/tests/scripts/submitting.py"], output: "submitting.log"
+        ).wait(limit: .seconds(240))
+        let said = workshop.read("submitting.log")
+        #expect(status == .exited(code: 0), "\(said)")
+        for line in [
+            "state finished", "'hello world 0', 'hello world 1'", "listed ['from-python'] 1", "refused 422 True", "unreachable 0",
+            "cancelled cancelled",
+        ] { #expect(said.contains(line), "\(line) is not in\n\(said)") }
+        await installation.process.stop()
+    }
+
     @Test func `a job that fails tells the first cause, and ends the command with 1`() async throws {
         let installation = try await Installation.start(in: workshop)
         workshop.write(
