@@ -200,6 +200,13 @@ public actor RankSupervisor {
     private func hear(_ order: Order) {
         if order.leave != nil { return leave(because: "nobody waits for it") }
         if let stop = order.stop { return self.stop(within: .seconds(stop.withinSeconds), checkpoint: stop.checkpoint) }
+        if order.stackWanted != nil, saidBye {
+            // On its way out it listens no more, which may take it a while.
+            var report = Report()
+            report.stack = Stack()
+            report.stack?.threads = ["openclaw: has said goodbye"]
+            return reports.put(report)
+        }
         guard let message = order.scriptMessage else { return }
         if order.membership != nil { lastMembership = message }
         door?.say(message)

@@ -61,6 +61,10 @@ extension TrainingService {
             let board = boards[machine.name], board.ranks.values.allSatisfy({ $0.steppedAt < asked.milliseconds })
         else { return }
         let ranks = machine.ranks.indices.compactMap { slot in board.ranks[slot].map { (slot: slot, rank: $0) } }
+        // Where every adapter answers that its rank waits for nobody, all of them do something else than steps: they evaluate, save,
+        // or leave.
+        let said = ranks.map { $0.rank.stack.last { $0.hasPrefix("openclaw:") } }
+        if said.allSatisfy({ $0?.contains("waits for the others") == false }) { return }
         guard let stuck = ranks.min(by: { Self.suspicion($0.rank) < Self.suspicion($1.rank) }) else { return }
         let key = machine.key(stuck.slot)
         let what =
@@ -75,7 +79,7 @@ extension TrainingService {
     /// The least is suspected first.
     private static func suspicion(_ rank: JobBoard.RankFigures) -> (Int, Int, Int64, Int) {
         // The adapter says whether its rank waits, which is surer than steps: those are told ten times a second only.
-        let said = rank.stack.last { $0.hasPrefix("openclaw:") }.map { $0.contains("waits for") }
+        let said = rank.stack.last { $0.hasPrefix("openclaw:") }.map { !$0.contains("the others wait for it") }
         // Of another script the main thread, which comes first, may tell.
         let words = ["all_reduce", "allreduce", "wait", "barrier", "recv", "broadcast"]
         let isWaiting = words.contains { rank.stack.first?.contains($0) == true }
