@@ -31,8 +31,8 @@ build: setup-build ## .build/release/openclaw (and clawdbot, its second name), a
 test: setup-build setup-test ## builds and runs every test
 	@scripts/run-tests.sh $(STRICT)
 
-demo: build setup-demo ## a good model version promoted, two bad ones rolled back, a better prompt found, on live traffic (SEED=n, KEEP=1)
-	@.venv/bin/python examples/fraud/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+demo: build setup-demo ## a model trained through a kill and promoted, two bad ones rolled back, a better prompt found, on live traffic (SEED=n, KEEP=1)
+	@.venv/bin/python examples/fraud/demo.py --openclaw $(BINARY) $$([ -f .build/torch/made-from ] && echo --torch .build/torch/bin/python) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 	@.venv/bin/python examples/support/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED))
 
 bench: build setup-bench ## the promised figures, measured here beside nginx, haproxy, LiteLLM, MABWiser, Vowpal Wabbit (BENCH="--only ROW...")
@@ -72,6 +72,7 @@ setup-test:
 setup-demo:
 	@scripts/setup-system.sh demo
 	@scripts/setup-python.sh
+	@scripts/setup-torch.sh || echo "the demo goes on without the training on ranks"
 
 setup-bench:
 	@scripts/setup-system.sh bench

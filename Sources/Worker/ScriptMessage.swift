@@ -39,6 +39,7 @@ extension Report {
             var samples = Samples()
             (samples.repeated, samples.lost) = (read.integer("repeated"), read.integer("lost"))
             self.samples = samples
+        case "resumed": resumed = read.resumed
         case "output":
             var output = Output()
             output.path = read.text("path")
@@ -94,6 +95,17 @@ extension Report {
                 return logged
             }
             return log
+        }
+
+        var resumed: Resumed {
+            var resumed = Resumed()
+            (resumed.epoch, resumed.step, resumed.seconds) = (integer("epoch"), integer("step"), number("seconds"))
+            resumed.slots = (message["slots"]?.arrayValue ?? []).prefix(1_024).compactMap(\.integerValue).map { slot in
+                var lost = LostSlot()
+                lost.slot = Int32(clamping: slot)
+                return lost
+            }
+            return resumed
         }
 
         var checkpoint: Checkpoint {

@@ -226,12 +226,18 @@ import Testing
         workshop.write(
             "import os\nos.makedirs('model', exist_ok=True)\nif os.environ['RANK'] == '0':\n    open('model/weights', 'w').write('42')\n",
             as: "script.py")
-        let file = job("make", "python3 script.py", ranks: 2, more: "  output: { register: fraud@v7, path: model }")
+        let missing = job("blind", "true", ranks: 1, more: "  data: rows")
+        let (refused, why) = try await workshop.openclaw("train", "submit", missing)
+        #expect(refused == 78 && why.contains("blind has no data at rows"), "\(why)")
+        workshop.write("1,2\n", as: "rows")
+        let file = job("make", "python3 script.py", ranks: 2, more: "  data: [rows]\n  output: { register: fraud@v7, path: model }")
         let (code, output) = try await workshop.openclaw("train", "submit", file, "--watch")
         #expect(code == 0 && output.contains("made     fraud@v7"), "\(output)")
         let (_, shown) = try await workshop.openclaw("version", "show", "fraud@v7", "--json")
         let version = try JSONValue(parsing: shown)
-        #expect(shown.contains("training_job/make") && shown.contains("\"code\""), "\(version.canonicalText)")
+        #expect(
+            shown.contains("training_job/make") && shown.contains("\"code\"") && shown.contains("\"data\""),
+            "\(version.canonicalText)")
         await installation.process.stop()
     }
 }

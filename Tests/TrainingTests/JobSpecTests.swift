@@ -1,4 +1,5 @@
 import Faults
+import TestFolders
 import Testing
 import YAML
 
@@ -78,5 +79,25 @@ import YAML
             #expect(fault.what == what)
             #expect(fault.why.contains("job.yaml line 4"))
         }
+    }
+
+    @Test func `what a job trains on is one path or some, and nothing that only a network reads`() throws {
+        let head = "training_job:\n  name: a\n  run: b\n"
+        #expect(try Self.read(head + "  data: rows/").data == ["rows/"])
+        #expect(try Self.read(head + "  data: [rows.csv, labels.csv]").data == ["rows.csv", "labels.csv"])
+        #expect(throws: Fault.self) { try Self.read(head + "  data: s3://bucket/rows") }
+        #expect(throws: Fault.self) { try Self.read(head + "  data: []") }
+    }
+
+    @Test func `the digest of data follows its content and its names, not the order of a folder`() async throws {
+        let folder = TemporaryFolder()
+        func digest() async throws -> String { try await DataDigest(paths: ["."], in: folder.path).digest() }
+        for name in ["b", "a", "c"] { folder.write("content of \(name)", to: name, mode: 0o644) }
+        let first = try await digest()
+        #expect(try await digest() == first)
+        folder.write("content of C", to: "c", mode: 0o644)
+        #expect(try await digest() != first)
+        await #expect(throws: Fault.self) { try await DataDigest(paths: ["elsewhere"], in: folder.path).digest() }
+        #expect(DataDigest(paths: ["a", "elsewhere"], in: folder.path).missing == "elsewhere")
     }
 }

@@ -34,7 +34,8 @@ import Testing
             Mesh.declaration, Joined.declaration, Progress.declaration, LoggedValue.declaration, LogLine.declaration,
             Checkpoint.declaration, Remark.declaration, Failure.declaration, Stack.declaration, Samples.declaration,
             Output.declaration, Ended.declaration, Order.declaration, Welcome.declaration, Member.declaration,
-            Membership.declaration, Dead.declaration, Stop.declaration, Nudge.declaration,
+            Resumed.declaration, LostSlot.declaration, Membership.declaration, Dead.declaration, Stop.declaration,
+            Nudge.declaration,
         ]
         var seen: Set<String> = []
         for text in ours {
@@ -55,6 +56,13 @@ import Testing
         let log = try #require(
             Report(script: try JSONValue(parsing: #"{"type":"log","step":1,"values":{"loss":0.5,"a":"b"}}"#))?.log)
         #expect(log.values.map(\.name) == ["loss"], "what is no number is left out")
+    }
+
+    @Test func `survivors tell how long they stood still, and for whom`() throws {
+        let line = #"{"type":"resumed","epoch":3,"step":120,"seconds":0.031,"slots":[1,2]}"#
+        let report = try #require(Report(script: try JSONValue(parsing: line)))
+        let resumed = try #require(Report(bytes: report.bytes)?.resumed)
+        #expect(resumed.epoch == 3 && resumed.step == 120 && resumed.seconds == 0.031 && resumed.slots.map(\.slot) == [1, 2])
     }
 
     @Test func `a Python exception is found under its traceback, the last of a chain`() {

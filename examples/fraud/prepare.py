@@ -1,11 +1,13 @@
-"""Writes what the model's smoke test sends: smoke.jsonl and cases.jsonl, from rows that were trained on.
+"""Writes what the model is trained from, data/training.csv and data/held-out.csv, and what its smoke test sends, smoke.jsonl
+and cases.jsonl, from rows that were trained on.
 
     prepare.py --out FOLDER
 
-Both are exported from the training table, with the columns in its order, as such suites are.
+All are exported from the training table, with the columns in its order.
 """
 
 import argparse
+import csv
 import json
 import pathlib
 import random
@@ -21,7 +23,10 @@ def main():
     arguments.add_argument("--out", required=True, type=pathlib.Path)
     out = arguments.parse_args().out
 
-    training, _ = phishing.split()
+    training, held_out = phishing.split()
+    (out / "data").mkdir(exist_ok=True)
+    write_table(out / "data" / "training.csv", training)
+    write_table(out / "data" / "held-out.csv", held_out)
     distinct = list({tuple(features.values()): (features, label) for features, label in training}.values())
     random.Random(phishing.SPLIT_SEED).shuffle(distinct)
     columns = phishing.training_columns()
@@ -40,6 +45,14 @@ def main():
                 "expected": label,
             }
             cases.write(json.dumps(line) + "\n")
+
+
+def write_table(path, rows):
+    columns = phishing.training_columns()
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow([*columns, "label"])
+        table.writerows([*(features[name] for name in columns), label] for features, label in rows)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""What MLServer runs for our versions: a scikit-learn model behind one named input per feature."""
+"""What MLServer runs for our versions: a model behind one named input per feature, by scikit-learn or as train_torch.py left it."""
 
 import asyncio
+import json
+import pathlib
 import random
 
+import numpy
 from mlserver.errors import InferenceError, MLServerError
 from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
+from mlserver.utils import get_model_uri
 from mlserver_sklearn import SKLearnModel
 
 POOL = 96
@@ -27,6 +31,29 @@ class FraudModel(SKLearnModel):
         answers = [int(answer) for answer in self._model.predict(rows)]
         output = ResponseOutput(name="predict", shape=[len(answers), 1], datatype="INT64", data=answers)
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=[output])
+
+
+class TrainedModel(FraudModel):
+    """The network of train_torch.py: its weights are enough, torch is not needed to serve them."""
+
+    async def load(self) -> bool:
+        description = json.loads(pathlib.Path(await get_model_uri(self.settings)).read_text())
+        self._columns = description["features"]
+        self._model = Network(description["layers"])
+        return True
+
+
+class Network:
+    """Layers with rectifiers between them; one number comes out, above zero for phishing."""
+
+    def __init__(self, layers):
+        self._layers = [(numpy.array(layer["weights"]).T, numpy.array(layer["biases"])) for layer in layers]
+
+    def predict(self, rows):
+        values = numpy.array(rows, dtype=float)
+        for number, (weights, biases) in enumerate(self._layers):
+            values = (values if number == 0 else numpy.maximum(values, 0)) @ weights + biases
+        return values[:, 0] > 0
 
 
 class LeakingModel(FraudModel):

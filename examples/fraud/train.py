@@ -9,7 +9,6 @@ recipes out anew; without it, v11 to v14 are what RECIPES says.
 import argparse
 import json
 import pathlib
-import shutil
 import sys
 
 import joblib
@@ -18,6 +17,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import phishing
+import serving
 
 HERE = pathlib.Path(__file__).resolve().parent
 RECIPES = {"v11": "stump", "v12": "better", "v13": "reordered", "v14": "leaking"}
@@ -40,13 +40,10 @@ def train(recipe):
     return GradientBoostingClassifier(random_state=0).fit(table, labels)
 
 
-def serving(recipe, version):
+def settings(recipe):
     """How MLServer serves it. In the reordered recipe a plausible slip happened: the columns' names were dropped."""
-    parameters = {"uri": "./model.joblib", "version": version}
-    if recipe != "reordered":
-        parameters["extra"] = {"columns": phishing.training_columns()}
     kind = "LeakingModel" if recipe == "leaking" else "FraudModel"
-    return {"name": "fraud-model", "implementation": f"runtime.{kind}", "parameters": parameters}
+    return kind, {} if recipe == "reordered" else {"columns": phishing.training_columns()}
 
 
 def main():
@@ -58,21 +55,9 @@ def main():
     recipe = recipe_of(options.version)
     options.out.mkdir(parents=True, exist_ok=True)
     joblib.dump(train(recipe), options.out / "model.joblib")
-
-    shutil.copy(HERE / "runtime.py", options.out)
-    describe(options.out / "model-settings.json", serving(recipe, options.version))
-    describe(options.out / "settings.json", {
-        "host": "127.0.0.1",
-        "parallel_workers": 0,  # one process: a worker pool crash-loops with this uvloop, and one model needs none
-        "metrics_endpoint": None,  # else two servers on one machine fight for the same metrics port
-        "gzip_enabled": False,
-        "debug": False,
-    })
+    kind, extra = settings(recipe)
+    serving.describe(options.out, options.version, f"runtime.{kind}", "model.joblib", extra)
     print(f"trained fraud-model {options.version} on {len(phishing.split()[0])} rows")
-
-
-def describe(path, settings):
-    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ enum DifferencePlot {
     }
 }
 
-/// One value over time.
+/// One value over time; `marks` are moments that something happened at, with a letter or two each.
 enum CurvePlot {
-    static func svg(_ curve: JSONValue) -> String {
+    static func svg(_ curve: JSONValue, marks: [(at: Int64, text: String)] = []) -> String {
         let points = (curve.arrayValue ?? []).compactMap { point -> (at: Int64, value: Double)? in
             guard let at = ExperimentPage.moment(point["at"]), let value = point["value"]?.numberValue else { return nil }
             return (at.milliseconds, value)
@@ -105,8 +105,14 @@ enum CurvePlot {
         let (low, high) = (points.map(\.value).min() ?? 0, points.map(\.value).max() ?? 1)
         let plot = Plot(from: first.at, to: last.at, low: low, high: high)
         let line = points.map { plot.point($0.at, $0.value) }.joined(separator: " ")
+        let marked = marks.filter { (first.at...last.at).contains($0.at) }.map { mark in
+            let x = Figures.plain(plot.x(mark.at))
+            return "<line stroke=\"var(--bad)\" stroke-dasharray=\"3 3\" x1=\"\(x)\" x2=\"\(x)\" y1=\"12\" y2=\"212\"/>"
+                + "<text x=\"\(x)\" y=\"22\" dx=\"4\">\(ExperimentPage.escaped(mark.text))</text>"
+        }
         return plot.framed(
-            "<polyline fill=\"none\" stroke=\"\(ExperimentPage.colour(1))\" stroke-width=\"2\" points=\"\(line)\"/>",
+            marked.joined()
+                + "<polyline fill=\"none\" stroke=\"\(ExperimentPage.colour(1))\" stroke-width=\"2\" points=\"\(line)\"/>",
             ticks: [(low, Figures.value(low, unit: "")), (high, Figures.value(high, unit: ""))])
     }
 }

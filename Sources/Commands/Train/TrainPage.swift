@@ -8,7 +8,7 @@ enum TrainPage {
         let curves = report["curves"]?.objectValue ?? [:]
         let figures = curves.keys.sorted { ($0 == "loss" ? 0 : 1, $0) < ($1 == "loss" ? 0 : 1, $1) }.map { curve in
             let title = curve == "samples_per_s" ? "Samples per second" : curve
-            return ExperimentPage.figure(ExperimentPage.escaped(title), CurvePlot.svg(curves[curve] ?? .null), "")
+            return ExperimentPage.figure(title, CurvePlot.svg(curves[curve] ?? .null, marks: marks(report)), "")
         }
         return """
             <!doctype html>
@@ -18,12 +18,21 @@ enum TrainPage {
             <h1>\(name) \(ExperimentPage.escaped(TrainScreen.state(report)))</h1>
             <p>\(ExperimentPage.escaped((report["advice"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: "; ")))</p>
             \(facts(report))
+            \(ExperimentPage.figure("Where the time went", TrainPlots.phases(report), TrainPlots.legend(TrainReport.phases)))
+            \(ExperimentPage.figure("What a step is made of", TrainPlots.steps(report), TrainPlots.legend(TrainPlots.stepParts)))
             \(figures.joined(separator: "\n"))
             \(ranks(report))
             \(losses(report))
             <p class="foot">Made \(ExperimentPage.escaped(Figures.moment(report["reported_at"]?.stringValue ?? ""))) by OpenClaw.</p>
             </main></body></html>
             """
+    }
+
+    /// Deaths of ranks.
+    private static func marks(_ report: JSONValue) -> [(at: Int64, text: String)] {
+        (report["failures_cost"]?["items"]?.arrayValue ?? []).compactMap { loss in
+            ExperimentPage.moment(loss["at"]).map { ($0.milliseconds, "rank \(loss["rank"]?.integerValue ?? 0) died") }
+        }
     }
 
     private static func facts(_ report: JSONValue) -> String {
@@ -45,15 +54,16 @@ enum TrainPage {
 
     private static func losses(_ report: JSONValue) -> String {
         let rows = (report["failures_cost"]?["items"]?.arrayValue ?? []).map { loss in
-            let after = loss["mended_after_s"]?.numberValue.map { Figures.duration(.milliseconds(Int64($0 * 1_000))) } ?? ""
+            func seconds(_ key: String) -> String { loss[key]?.numberValue.map(TrainReport.time) ?? "" }
             let cells = [
                 "\(loss["rank"]?.integerValue ?? 0)", loss["how"]?.stringValue ?? "",
-                loss["survived"]?.boolValue == true ? "the others went on" : "whole job", after,
+                loss["survived"]?.boolValue == true ? "the others went on" : "whole job", seconds("stood_still_s"),
+                seconds("mended_after_s"), loss["steps_redone"]?.integerValue.map { Figures.count($0) } ?? "",
             ]
             return "<tr>" + cells.map { "<td class=\"text\">\(ExperimentPage.escaped($0))</td>" }.joined() + "</tr>"
         }
         guard !rows.isEmpty else { return "" }
         return
-            "<h2>Failures</h2><div class=\"wide\"><table><tr><th>rank</th><th>how</th><th>then</th><th>after</th></tr>\(rows.joined())</table></div>"
+            "<h2>Failures</h2><div class=\"wide\"><table><tr><th>rank</th><th>how</th><th>then</th><th>stood still</th><th>whole again after</th><th>steps done again</th></tr>\(rows.joined())</table></div>"
     }
 }

@@ -45,18 +45,29 @@ enum TrainReport {
         ]
     }
 
+    static let phases = ["waiting", "starting", "training", "finishing"]
+
+    /// Under a second in milliseconds.
+    static func time(_ seconds: Double) -> String {
+        seconds > 0 && seconds < 1
+            ? Figures.value(seconds * 1_000, unit: "ms") : Figures.duration(.milliseconds(Int64(seconds * 1_000)))
+    }
+
+    private static func wire(_ wire: JSONValue?) -> (String, String)? {
+        let (logical, saved) = (wire?["logical_bytes"]?.integerValue ?? 0, wire?["saved_bytes"]?.integerValue ?? 0)
+        if wire?["in_shared_memory"]?.boolValue == true { return ("gradients", "\(logical >> 20) MiB, all in shared memory") }
+        guard logical > 0 else { return nil }
+        return ("wire", "\((logical - saved) >> 20) MiB sent for \(logical >> 20) MiB, \(saved * 100 / logical) % saved")
+    }
+
     static func facts(_ report: JSONValue) -> [(String, String)] {
         var facts: [(String, String)] = []
-        func seconds(_ value: JSONValue?) -> String? {
-            value?.numberValue.map { Figures.duration(.milliseconds(Int64($0 * 1_000))) }
-        }
-        if let waiting = seconds(report["phases"]?["waiting_s"]) { facts.append(("waited", waiting)) }
+        func seconds(_ value: JSONValue?) -> String? { value?.numberValue.map(time) }
+        let spent = phases.compactMap { name in seconds(report["phases"]?["\(name)_s"]).map { "\(name) \($0)" } }
+        if !spent.isEmpty { facts.append(("time", spent.joined(separator: ", "))) }
         if let running = seconds(report["phases"]?["running_s"]) { facts.append(("ran", running)) }
         facts.append(("bound by", report["bound_by"]?.stringValue ?? ""))
-        let saved = report["wire"]?["saved_bytes"]?.integerValue ?? 0
-        if saved > 0 {
-            facts.append(("wire saved", "\(saved >> 20) MiB of \((report["wire"]?["logical_bytes"]?.integerValue ?? 0) >> 20) MiB"))
-        }
+        if let wire = wire(report["wire"]) { facts.append(wire) }
         let failures = report["failures_cost"]
         facts.append(
             (
@@ -69,6 +80,11 @@ enum TrainReport {
                 "checkpoints",
                 "\(checkpoints?["count"]?.integerValue ?? 0), stalled \(seconds(checkpoints?["stall_s"]) ?? "0"), failed \(checkpoints?["failed"]?.integerValue ?? 0)"
             ))
+        for stall in (report["stalls"]?.arrayValue ?? []).suffix(5) {
+            let because = stall["because"]?.stringValue.map { ", when \($0)" } ?? ""
+            let step = Figures.count(stall["step"]?.integerValue ?? 0)
+            facts.append(("stall", "\(seconds(stall["seconds"]) ?? "") after step \(step)\(because)"))
+        }
         let samples = report["samples"]
         facts.append(
             ("samples", "repeated \(samples?["repeated"]?.integerValue ?? 0), lost \(samples?["lost"]?.integerValue ?? 0)"))

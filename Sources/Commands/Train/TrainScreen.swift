@@ -128,6 +128,14 @@ enum TrainScreen {
         return lines
     }
 
+    /// `the others went on after 31 ms; its replacement joined at step 1 204, after 1.8 s`
+    private static func survived(_ loss: JSONValue, _ after: String?) -> String {
+        let stood = loss["went_on_after_s"]?.numberValue.map { " after \(Figures.value($0 * 1_000, unit: "ms"))" } ?? ""
+        let step = loss["replaced_at_step"]?.integerValue.map { " joined at step \(Figures.count($0))" }
+        let replaced = after.map { "; its replacement\(step.map { "\($0), after" } ?? " was there after") \($0)" } ?? ""
+        return "the others went on\(stood)\(replaced)"
+    }
+
     private static func losses(_ status: JSONValue, _ style: Style, _ now: Timestamp) -> [String] {
         (status["losses"]?.arrayValue ?? []).suffix(4).map { loss in
             let ago =
@@ -135,7 +143,7 @@ enum TrainScreen {
             let after = loss["mended_after_s"]?.numberValue.map { Figures.duration(.milliseconds(Int64($0 * 1_000))) }
             let then =
                 loss["survived"]?.boolValue == true
-                ? "the others went on" + (after.map { "; its replacement was there after \($0)" } ?? "")
+                ? survived(loss, after)
                 : after.map { "the whole job trained again after \($0)" }
                     ?? (isDecided(status) ? "the whole job ended with it" : "the whole job starts again")
             return "  rank \(loss["rank"]?.integerValue ?? 0) died \(ago) ago (\(loss["text"]?.stringValue ?? "")); \(then)"

@@ -4,7 +4,7 @@ public import YAML
 extension JobSpec {
     private static let keys = [
         "name", "run", "workdir", "env", "ranks", "resources", "priority", "preemptible", "team", "expected", "engine",
-        "nodes", "throughput", "checkpoint", "recovery", "sync", "output",
+        "nodes", "throughput", "checkpoint", "recovery", "sync", "output", "data",
     ]
 
     /// Reads the value of a `training_job:` key. Strict: what is not known is refused with its line.
@@ -36,6 +36,28 @@ extension JobSpec {
             if let node = sync["wire"] { wire = try Self.wire(node) }
         }
         if let node = file["output"] { output = try Self.output(node) }
+        if let node = file["data"] { data = try Self.data(node) }
+    }
+
+    private static func data(_ node: YAMLNode) throws(Fault) -> [String] {
+        var items = [node]
+        if case .sequence(let list) = node.content { items = list }
+        guard !items.isEmpty, items.count <= dataMax else {
+            throw node.fault(
+                "This does not say what the data is.", why: "1 to \(dataMax) paths are expected.",
+                fix: "Write it like data: data/ or data: [train.csv, labels.csv].")
+        }
+        var paths: [String] = []
+        for item in items {
+            let path = try item.string()
+            guard !path.isEmpty, !path.contains("://") else {
+                throw item.fault(
+                    "'\(path)' is no path.", why: "what is digested lies in files that this machine reads.",
+                    fix: "Name a file or folder; leave `data:` out where the data is elsewhere.")
+            }
+            paths.append(path)
+        }
+        return paths
     }
 
     // MARK: Names and words

@@ -18,6 +18,7 @@ public struct JobSpec: Codable, Equatable, Sendable {
 
     public static let ranksMax = 1_024
     public static let failuresMax = 1_000
+    public static let dataMax = 64
 
     public var name: String
     /// For `/bin/sh -c`.
@@ -51,6 +52,8 @@ public struct JobSpec: Codable, Equatable, Sendable {
     public var output: Output?
     /// What must start its Workers; nil for whatever the daemon has.
     public var engine: String?
+    /// Files and folders that it trains on, relative to the working folder or absolute: their digest is part of the lineage.
+    public var data: [String]?
 
     /// Words for priorities.
     public enum Level: Int, CaseIterable, Sendable {

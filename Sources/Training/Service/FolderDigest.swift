@@ -1,3 +1,4 @@
+import Faults
 import Glibc
 import JSON
 import Ledger
@@ -50,7 +51,7 @@ struct FolderDigest: Sendable {
         return digest.finish().hex
     }
 
-    private static func names(in folder: String) -> [String]? {
+    fileprivate static func names(in folder: String) -> [String]? {
         guard let handle = unsafe opendir(folder) else { return nil }
         defer { unsafe closedir(handle) }
         var names: [String] = []
@@ -61,5 +62,75 @@ struct FolderDigest: Sendable {
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
+    }
+}
+
+/// Over what a job trains on: every file of the paths it named, whole, by its place below them.
+struct DataDigest: Sendable {
+    static let filesMax = 1_000_000
+    private static let pieceBytes = 1 << 20
+    let paths: [String]
+    let directory: String
+
+    init(paths: [String], in directory: String) { (self.paths, self.directory) = (paths, directory) }
+
+    /// Where a named path is.
+    private func place(of path: String) -> String { path.hasPrefix("/") ? path : "\(directory)/\(path)" }
+
+    /// The first of the paths that is not there.
+    var missing: String? { paths.first { PlainFiles.identity(place(of: $0)) == nil } }
+
+    func digest() async throws(Fault) -> String {
+        let result = try await Threads.run("digest") { () -> Result<String, Fault> in
+            do throws(Fault) { return .success(try read()) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    private func read() throws(Fault) -> String {
+        var digest = SHA256()
+        var count = 0
+        for path in paths {
+            var waiting = [path]
+            while let next = waiting.popLast() {
+                let place = place(of: next)
+                var status = stat()
+                // What is named may be a link; inside a folder a link to a folder could lead round in circles.
+                guard unsafe (next == path ? stat(place, &status) : lstat(place, &status)) == 0 else { throw unreadable(next) }
+                if status.st_mode & S_IFMT == S_IFLNK, unsafe stat(place, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+                    continue
+                }
+                if status.st_mode & S_IFMT == S_IFDIR {
+                    guard let names = FolderDigest.names(in: place) else { throw unreadable(next) }
+                    waiting += names.reversed().map { "\(next)/\($0)" }
+                }
+                guard status.st_mode & S_IFMT == S_IFREG else { continue }
+                count += 1
+                guard count <= Self.filesMax else {
+                    throw Fault(
+                        .limitReached, what: "The data of the job cannot be digested.",
+                        why: "It has more than \(Self.filesMax) files.", fix: "Name less of it under `data:`.")
+                }
+                digest.update(Array("\(next)\u{0}\(status.st_size)\u{0}".utf8))
+                try add(place, size: Int(status.st_size), to: &digest)
+            }
+        }
+        return digest.finish().hex
+    }
+
+    private func add(_ place: String, size: Int, to digest: inout SHA256) throws(Fault) {
+        var at = 0
+        while at < size {
+            let piece = PlainFiles.read(place, from: at, limit: min(Self.pieceBytes, size - at))
+            guard !piece.isEmpty else { throw unreadable(place) }
+            digest.update(piece)
+            at += piece.count
+        }
+    }
+
+    private func unreadable(_ path: String) -> Fault {
+        Fault(
+            .badConfiguration, what: "The data of the job cannot be digested.", why: "\(path) cannot be read.",
+            fix: "Correct `data:`; paths are relative to `workdir:`.")
     }
 }

@@ -28,6 +28,8 @@ struct JobBoard: Codable, Equatable, Sendable {
         /// The last step times, for their median, in seconds.
         var recent: [Double] = []
         var framework = ""
+        /// Of the script; 0 until it is known.
+        var process: Int32 = 0
         var survives: Bool?
         var whyNot: [String] = []
         var stack: [String] = []
@@ -55,6 +57,11 @@ struct JobBoard: Codable, Equatable, Sendable {
     /// Of one curve: past it every second sample goes, so that it keeps its shape.
     static let samplesMax = 2_000
     static let curvesMax = 32
+    /// Milliseconds between two samples of the throughput.
+    static let measuredEvery: Int64 = 1_000
+    /// A rank that told no step for so long has no part in it, in milliseconds, or for so many of its usual steps.
+    static let silentAfter: Int64 = 3_000
+    static let silentSteps = 20.0
     static let writtenMax = 1_000
 
     var ranks: [Int: RankFigures] = [:]
@@ -69,6 +76,9 @@ struct JobBoard: Codable, Equatable, Sendable {
     var written: [Written] = []
     var checkpointFailures = 0
     var output: String?
+    var course = JobCourse()
+    /// Over what the job declared as its data, taken when it began.
+    var dataDigest: String?
 
     /// The newest step that any rank took.
     var step: Int64 { ranks.values.map(\.step).max() ?? 0 }
@@ -86,12 +96,25 @@ struct JobBoard: Codable, Equatable, Sendable {
         rank.heardAt = report.at
         if let hello = report.hello {
             (rank.framework, rank.survives, rank.whyNot) = (hello.framework, hello.survives, hello.whyNot)
+            rank.process = hello.process
         }
         if let heartbeat = report.heartbeat {
-            rank.memoryPeak = max(rank.memoryPeak, heartbeat.memoryPeakBytes)
-            rank.cpuMilliseconds = heartbeat.cpuMilliseconds
+            rank.used(cpuMilliseconds: heartbeat.cpuMilliseconds, memoryPeak: heartbeat.memoryPeakBytes)
         }
-        if let progress = report.progress { hear(progress, at: report.at, &rank) }
+        if let ended = report.ended {
+            rank.used(cpuMilliseconds: ended.cpuMilliseconds, memoryPeak: ended.memoryPeakBytes)
+            rank.process = 0
+        }
+        if let joined = report.joined {
+            course.joined(slot, step: joined.step, at: report.at)
+            // A replacement goes on where the others stand: it did not take the steps before, nor stand still for as long.
+            if joined.step > rank.step { (rank.step, rank.steppedAt) = (joined.step, report.at) }
+        }
+        if let progress = report.progress {
+            if report.at - (throughput.last?.at ?? 0) >= Self.measuredEvery { measure(at: Timestamp(milliseconds: report.at)) }
+            course.step(at: report.at, progress.step, of: slot, after: rank)
+            hear(progress, at: report.at, &rank)
+        }
         if let samples = report.samples { (rank.repeated, rank.lost) = (samples.repeated, samples.lost) }
         if let stack = report.stack { rank.stack = stack.threads }
         ranks[slot] = rank
@@ -100,9 +123,12 @@ struct JobBoard: Codable, Equatable, Sendable {
             note(remark.what, why: remark.why, fix: remark.fix)
             if remark.isCheckpoint { checkpointFailures += 1 }
         }
+        if let resumed = report.resumed { course.hear(resumed, at: report.at) }
         if let started = report.started {
             // A new process has no pace yet: until it has, nobody can say that it stands still.
             ranks[slot]?.recent = []
+            // Until its script says hello: the shell's.
+            if ranks[slot]?.process == 0 { ranks[slot]?.process = started.process }
             for remark in started.remarks { note(remark) }
         }
         if let checkpoint = report.checkpoint { hear(checkpoint) }
@@ -172,8 +198,10 @@ struct JobBoard: Codable, Equatable, Sendable {
     /// Of all ranks together; nil where nobody counts samples.
     var samplesPerSecond: Double? {
         var sum = 0.0
+        let newest = ranks.values.map(\.steppedAt).max() ?? 0
         for rank in ranks.values where rank.samples > 0 && rank.step > 0 {
             guard let seconds = Self.median(rank.recent), seconds > 0 else { continue }
+            guard newest - rank.steppedAt <= max(Self.silentAfter, Int64(Self.silentSteps * seconds * 1_000)) else { continue }
             sum += Double(rank.samples) / Double(rank.step) / seconds
         }
         return sum > 0 ? sum : nil

@@ -29,6 +29,7 @@ struct JobReport {
         members["per_rank"] = .array(board.ranks.sorted { $0.key < $1.key }.map { perRank($0.key, $0.value) })
         members["steps"] = steps
         members["wire"] = wire
+        members["stalls"] = stalls
         members["failures_cost"] = failures
         members["checkpoints"] = checkpoints
         members["samples"] = [
@@ -57,10 +58,17 @@ struct JobReport {
             guard let from, let to else { return .null }
             return .number(Double(max(0, (to - from).wholeMilliseconds)) / 1_000)
         }
+        let (first, last) = (moment(board.course.firstStepAt), moment(board.course.lastStepAt))
         return [
             "waiting_s": seconds(machine.submittedAt, machine.firstPlacedAt ?? end),
-            "running_s": seconds(machine.firstPlacedAt, end), "total_s": seconds(machine.submittedAt, end),
+            "starting_s": seconds(machine.firstPlacedAt, first), "training_s": seconds(first, last),
+            "finishing_s": seconds(last, machine.endedAt), "running_s": seconds(machine.firstPlacedAt, end),
+            "total_s": seconds(machine.submittedAt, end),
         ]
+    }
+
+    private func moment(_ milliseconds: Int64) -> Timestamp? {
+        milliseconds > 0 ? Timestamp(milliseconds: milliseconds) : nil
     }
 
     private func perRank(_ slot: Int, _ rank: JobBoard.RankFigures) -> JSONValue {
@@ -113,7 +121,23 @@ struct JobReport {
         return [
             "bytes": .integer(bytes), "logical_bytes": .integer(logical), "saved_bytes": .integer(max(0, logical - bytes)),
             "format": .string(machine.spec.wire.rawValue),
+            // Ranks of one host meet in its memory, and nothing crosses a wire.
+            "in_shared_memory": .bool(bytes == 0 && logical > 0),
         ]
+    }
+
+    /// Steps that took much longer than usual, and what happened then.
+    private var stalls: JSONValue {
+        .array(
+            board.course.stalls.map { stall in
+                let end = stall.at + Int64(stall.seconds * 1_000)
+                let loss = machine.losses.first { (stall.at - 1_000...end).contains($0.at.milliseconds) }
+                return [
+                    "at": .string(Timestamp(milliseconds: stall.at).rfc3339), "step": .integer(stall.step),
+                    "seconds": .number(stall.seconds),
+                    "because": loss.map { .string("rank \($0.slot) \($0.death.text)") } ?? JSONValue.null,
+                ]
+            })
     }
 
     // MARK: Failures and checkpoints
@@ -121,26 +145,40 @@ struct JobReport {
     private var failures: JSONValue {
         let items = machine.losses.map { loss -> JSONValue in
             let seconds = loss.mendedAt.map { Double(($0 - loss.at).wholeMilliseconds) / 1_000 }
+            let resumption = loss.wasSurvived ? board.course.resumption(after: loss) : nil
             return [
+                "stood_still_s": (loss.wasSurvived ? resumption?.seconds : seconds).map { .number($0) } ?? .null,
+                "replaced_at_step": (loss.wasSurvived ? board.course.arrival(after: loss)?.step : nil).map { .integer($0) }
+                    ?? JSONValue.null,
+                "steps_redone": stepsRedone(loss).map { .integer($0) } ?? .null,
                 "rank": .integer(Int64(loss.slot)), "how": .string(loss.death.text), "at": .string(loss.at.rfc3339),
                 "survived": .bool(loss.wasSurvived), "step": .integer(loss.step),
                 "mended_after_s": seconds.map { .number($0) } ?? .null,
             ]
         }
-        let whole = machine.losses.filter { !$0.wasSurvived }.compactMap { loss in
-            loss.mendedAt.map { ($0 - loss.at).wholeMilliseconds }
+        let still = machine.losses.reduce(0.0) { sum, loss in
+            let whole = loss.mendedAt.map { Double(($0 - loss.at).wholeMilliseconds) / 1_000 } ?? 0
+            return sum + (loss.wasSurvived ? board.course.resumption(after: loss)?.seconds ?? 0 : whole)
         }
         return [
             "count": .integer(Int64(machine.failures)), "restarts": .integer(Int64(max(0, machine.run - 1))),
             "preemptions": .integer(Int64(machine.preemptions)),
-            "seconds_without_training": .number(Double(whole.reduce(0, +)) / 1_000), "items": .array(items),
+            "seconds_without_training": .number(still), "items": .array(items),
         ]
+    }
+
+    /// A whole-job restart goes back to the last checkpoint; survivors do again at most the step that was under way.
+    private func stepsRedone(_ loss: JobMachine.Loss) -> Int64? {
+        guard !loss.wasSurvived else { return board.course.resumption(after: loss).map { max(0, loss.step + 1 - $0.step) } }
+        guard loss.step > 0 else { return nil }
+        return loss.step - (board.written.map(\.step).filter { $0 <= loss.step }.max() ?? 0)
     }
 
     private var checkpoints: JSONValue {
         let copy = board.written.reduce(0) { $0 + $1.copySeconds }
         return [
             "count": .integer(Int64(machine.checkpoints)), "failed": .integer(Int64(board.checkpointFailures)),
+            "stall_share": trainingSeconds > 0 ? .number(copy / trainingSeconds) : .null,
             "stall_s": .number(copy), "write_s": .number(board.written.reduce(0) { $0 + $1.writeSeconds }),
             "bytes": .integer(board.written.last?.bytes ?? 0),
         ]
@@ -168,7 +206,7 @@ struct JobReport {
         var advice: [String] = []
         switch bound {
         case .unknown: advice.append("its script told no steps: with the adapter it would be known where the time goes")
-        case .compute: advice.append("compute-bound: more ranks would pay, nearly in proportion")
+        case .compute: advice.append(computeAdvice)
         case .communication:
             advice.append(
                 machine.spec.wire == .int8
@@ -179,9 +217,8 @@ struct JobReport {
         }
         if let slowest = unequal { advice.append("rank \(slowest) is the slowest by far: look at its node") }
         let stall = board.written.reduce(0) { $0 + $1.copySeconds }
-        let ran = board.ranks.values.map(\.stepSeconds).max() ?? 0
-        if ran > 0, stall / ran > 0.05 {
-            advice.append("checkpoints stall training by \(Int(stall / ran * 100)) %: write them less often")
+        if trainingSeconds > 0, stall / trainingSeconds > 0.05 {
+            advice.append("checkpoints stall training by \(Int(stall / trainingSeconds * 100)) %: write them less often")
         }
         if board.checkpointFailures > 0 { advice.append("\(board.checkpointFailures) checkpoints failed: see the warnings") }
         if machine.run > 1, machine.checkpoints == 0 {
@@ -190,10 +227,38 @@ struct JobReport {
         return advice
     }
 
+    private var trainingSeconds: Double {
+        max(0, Double(board.course.lastStepAt - board.course.firstStepAt) / 1_000)
+    }
+
+    /// Of the time in which its ranks compute, how much a core really worked for them. Nil with accelerators, which compute
+    /// without one, and where too little was seen.
+    private var coreShare: Double? {
+        guard let shares, trainingSeconds >= 2, shares.compute > 0, !board.ranks.isEmpty, machine.spec.demand.accelerators.isEmpty,
+            !machine.spec.takesAnyAccelerator
+        else { return nil }
+        let used = board.ranks.values.reduce(0) { $0 + Double($1.cpuBefore + $1.cpuMilliseconds) / 1_000 }
+        let computed = shares.compute * (trainingSeconds + startingSeconds) * Double(board.ranks.count)
+        return used / computed
+    }
+
+    private var startingSeconds: Double {
+        guard let placed = machine.firstPlacedAt, board.course.firstStepAt > 0 else { return 0 }
+        return max(0, Double(board.course.firstStepAt - placed.milliseconds) / 1_000)
+    }
+
+    private var computeAdvice: String {
+        guard let share = coreShare, share < 0.7 else { return "compute-bound: more ranks would pay, nearly in proportion" }
+        return
+            "compute-bound, and its ranks had a core for \(Int((share * 100).rounded())) % of the time they computed: more ranks on"
+            + " this node would not pay, fewer beside others or another node would"
+    }
+
     /// A rank whose own work takes half as long again as the others'.
     private var unequal: Int? {
         let means = board.ranks.compactMapValues {
-            $0.steps > 0 && $0.computeSeconds > 0 ? $0.computeSeconds / Double($0.steps) : nil
+            // A rank that was there for a while only is not measured by the same steps.
+            $0.steps > board.step / 2 && $0.computeSeconds > 0 ? $0.computeSeconds / Double($0.steps) : nil
         }
         guard means.count > 1, let worst = means.max(by: { $0.value < $1.value }) else { return nil }
         let others = means.filter { $0.key != worst.key }.values

@@ -64,6 +64,7 @@ struct JobStatus {
         }
         if let figures = board.ranks[slot] {
             if figures.step > 0 { members["step"] = .integer(figures.step) }
+            if figures.process > 0, !rank.isGone { members["pid"] = .integer(Int64(figures.process)) }
             members["memory_bytes"] = .integer(figures.memoryPeak)
             if !figures.framework.isEmpty { members["framework"] = .string(figures.framework) }
             if let survives = figures.survives { members["survives"] = .bool(survives) }
@@ -79,6 +80,14 @@ struct JobStatus {
         members["at"] = .string(loss.at.rfc3339)
         members["step"] = .integer(loss.step)
         members["survived"] = .bool(loss.wasSurvived)
+        if loss.wasSurvived, let resumption = board.course.resumption(after: loss) {
+            members["went_on_after_s"] = .number(resumption.seconds)
+            members["went_on_at"] = .string(Timestamp(milliseconds: resumption.at).rfc3339)
+            members["went_on_with_step"] = .integer(resumption.step)
+        }
+        if loss.wasSurvived, let arrival = board.course.arrival(after: loss) {
+            members["replaced_at_step"] = .integer(arrival.step)
+        }
         if let mended = loss.mendedAt { members["mended_after_s"] = .number(Double((mended - loss.at).wholeMilliseconds) / 1_000) }
         return .object(members)
     }

@@ -42,6 +42,7 @@ extension TrainingService {
         try SocketFolder.make(sockets)
         let folder = plan.rankFolder(run: machine.run, slot: slot, life: life)
         for path in [folder, plan.logs, plan.checkpoints] { try PlainFiles.make(path) }
+        beginDigest(of: machine)
         let token = SHA256Text.fresh()
         try await theDesk().expect(key, token: token, world: machine.world)
         let socket = SocketFolder.socket(in: sockets, of: key)
@@ -118,11 +119,39 @@ extension TrainingService {
         }
     }
 
+    /// What a job trains on is read once, beside its first steps: later it may have changed.
+    private func beginDigest(of machine: JobMachine) {
+        guard let paths = machine.spec.data, machine.run == 1, boards[machine.name]?.dataDigest == nil,
+            digesting.insert(machine.rollKey).inserted
+        else { return }
+        let digest = DataDigest(paths: paths, in: machine.plan.directory)
+        Task { [weak self] in
+            let found = try? await digest.digest()
+            await self?.keepDigest(found, of: machine)
+        }
+    }
+
+    private func keepDigest(_ digest: String?, of machine: JobMachine) async {
+        digesting.remove(machine.rollKey)
+        guard let digest, let now = await conductors[machine.name]?.machine, now.attempt == machine.attempt else { return }
+        boards[machine.name]?.dataDigest = digest
+    }
+
     /// From what a version was made: the submission, the files the job ran from, and what it measured.
     private func lineage(of machine: JobMachine) async throws(Fault) -> Lineage {
         var inputs = ["job": "sha256:" + SHA256Text.digest(machine.plan.spec)]
         let code = FolderDigest(of: machine.plan.directory, without: [machine.spec.output?.path].compactMap { $0 })
         if let digest = await code.digest() { inputs["code"] = "sha256:" + digest }
+        if let paths = machine.spec.data {
+            let known = board(of: machine).dataDigest
+            let digest: String
+            if let known {
+                digest = known
+            } else {
+                digest = try await DataDigest(paths: paths, in: machine.plan.directory).digest()
+            }
+            inputs["data"] = "sha256:" + digest
+        }
         let board = board(of: machine)
         var measured = board.values.mapValues { "\($0)" }
         measured["step"] = "\(board.step)"

@@ -43,6 +43,8 @@ public actor TrainingService {
     var unpublished: [RankKey: [Int]] = [:]
     /// Ranks that are being ended because they hung, and how that was seen.
     var hanging: [RankKey: String] = [:]
+    /// Runs whose data is being read for its digest.
+    var digesting: Set<RankKey> = []
     var queue = QueueDesk()
     var policies = PolicyBook()
     private var isDraining = false
@@ -157,6 +159,11 @@ public actor TrainingService {
             throw Fault(
                 .badConfiguration, what: "\(spec.name) cannot run in \(folder).", why: "There is no such folder.",
                 fix: "Correct `workdir:`.")
+        }
+        if let missing = spec.data.flatMap({ DataDigest(paths: $0, in: folder).missing }) {
+            throw Fault(
+                .badConfiguration, what: "\(spec.name) has no data at \(missing).", why: "There is no such file or folder.",
+                fix: "Correct `data:`; paths are relative to `workdir:`.")
         }
         if let output = spec.output, let id = VersionID(output.register), await registry.version(id) != nil {
             throw Fault(
@@ -292,7 +299,6 @@ public actor TrainingService {
     private func keepRunningBoards() async {
         let seated = await conductors.machines().filter(\.state.isSeated)
         for machine in seated {
-            boards[machine.name]?.measure(at: .now())
             await rememberThroughput(of: machine)
             await keepBoard(machine.name)
         }

@@ -22,6 +22,7 @@ public struct Report: ProtoMessage, Equatable {
     public var samples: Samples?
     public var output: Output?
     public var ended: Ended?
+    public var resumed: Resumed?
 
     public init() {}
 
@@ -43,6 +44,7 @@ public struct Report: ProtoMessage, Equatable {
         c.field(15, "samples", &samples)
         c.field(16, "output", &output)
         c.field(17, "ended", &ended)
+        c.field(18, "resumed", &resumed)
     }
 }
 

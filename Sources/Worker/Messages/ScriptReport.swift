@@ -167,6 +167,34 @@ public struct Samples: ProtoMessage, Equatable {
     }
 }
 
+/// After a death the ranks that are left took their next step.
+public struct Resumed: ProtoMessage, Equatable {
+    public static let protoName = "Resumed"
+    /// Of the membership that they went on in.
+    public var epoch: Int64 = 0
+    public var step: Int64 = 0
+    /// From the moment this rank's mesh broke to the end of that step.
+    public var seconds = 0.0
+    /// Who was lost.
+    public var slots: [LostSlot] = []
+
+    public init() {}
+    public mutating func fields(_ c: inout ProtoCodec) {
+        c.field(1, "epoch", &epoch)
+        c.field(2, "step", &step)
+        c.field(3, "seconds", &seconds)
+        c.field(4, "slots", &slots)
+    }
+}
+
+public struct LostSlot: ProtoMessage, Equatable {
+    public static let protoName = "LostSlot"
+    public var slot: Int32 = 0
+
+    public init() {}
+    public mutating func fields(_ c: inout ProtoCodec) { c.field(1, "slot", &slot) }
+}
+
 public struct Output: ProtoMessage, Equatable {
     public static let protoName = "Output"
     public var path = ""

@@ -64,6 +64,7 @@ class Exchange:
         self.failure = None
         self.recoveries = []  # (seconds from the break to the membership, slots lost)
         self.is_alone = False
+        self._broken = None  # since the mesh broke: (when, slots lost); told with the next step
         self.step = lambda: 0
         self.random_digest = lambda: b"\0" * 8
         self._worker = worker
@@ -210,6 +211,8 @@ class Exchange:
                 if unit.is_step:
                     self.mesh.settle_residuals(keep=True)
                 self.units += 1
+                if self._broken is not None and (unit.is_step or not self.step()):
+                    self._tell_of_resumption(unit)
                 unit.settle(None)
             except BaseException as error:  # whoever waits must hear of it, whatever it is
                 self.failure = error
@@ -247,6 +250,8 @@ class Exchange:
         rows = self._connect(self._newer_membership(broken), started + self._timeout_s)
         gone = before - set(rows)
         self.recoveries.append((time.monotonic() - started, tuple(sorted(gone))))
+        since, lost = self._broken or (started, set())
+        self._broken = (since, lost | gone)
         furthest = max(row[0] for row in rows.values())
         if furthest > self.units + (1 if is_ready else 0):
             raise ExchangeFailed(f"A survivor committed unit {furthest}, this rank only {self.units}: they have lost step.")
@@ -254,6 +259,13 @@ class Exchange:
         # The dead took part in a unit that commits, and not in one that is done again.
         self._lost(tuple(sorted(gone)), unit, is_committed)
         return is_committed
+
+    def _tell_of_resumption(self, unit):
+        """The first step after a death is done, or in a program without steps the first operation."""
+        (since, lost), self._broken = self._broken, None
+        if lost:
+            self._worker.send("resumed", epoch=self.epoch, step=self.step() + unit.is_step, seconds=time.monotonic() - since,
+                              slots=sorted(lost))
 
     def _newer_membership(self, broken):
         """The membership that mends a mesh which broke."""
