@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from rows import median, row
+from stand.environment import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RANKS = ROOT / "Benchmarks" / "peers" / "all_reduce_ranks.py"
@@ -54,12 +55,10 @@ def measured(library, python, environment):
 
 def gloo(bench):
     """Python with torch, or None."""
-    script = ROOT / "scripts" / "setup-torch.sh"
-    if script.exists():
-        bench.step("torch, for gloo (once; a minute)")
-        subprocess.run([str(script)], capture_output=True, timeout=600, cwd=ROOT)
-    python = ROOT / ".build" / "torch" / "bin" / "python"
-    return python if python.exists() else None
+    try:
+        return torch(bench.step)
+    except RuntimeError:
+        return None
 
 
 @row(seconds=120)

@@ -30,6 +30,18 @@ def environment(name, step):
     return folder / "bin"
 
 
+def torch(step):
+    """The Python of the environment with torch, which the adapter's tests use too. Raises where it cannot be made."""
+    folder = PEERS.parent.parent
+    python = folder / ".build" / "torch" / "bin" / "python"
+    if not (python.parent.parent / "made-from").exists():
+        step("torch (once; a minute, 1 GB)")
+    done = subprocess.run([str(folder / "scripts" / "setup-torch.sh")], capture_output=True, text=True, timeout=900)
+    if done.returncode:
+        raise RuntimeError(f"torch cannot be installed: {' / '.join(done.stderr.strip().splitlines()[-3:])}")
+    return python
+
+
 def call(command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     if done.returncode:

@@ -37,7 +37,7 @@ class Rank:
         self.output = os.path.join(job.folder, f"rank-{slot}-{len(job.history)}.out")
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                job.command, env=self._environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                [*job.prefix(slot), *job.command], env=self._environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 cwd=job.folder)
         threading.Thread(target=self._serve, daemon=True).start()
         threading.Thread(target=self._reap, daemon=True).start()
@@ -53,7 +53,7 @@ class Rank:
             "OPENCLAW_CHECKPOINT_EVERY_S": str(job.checkpoint_every_s), "OPENCLAW_CHECKPOINT_KEEP": "3",
             "OPENCLAW_WIRE": job.wire, "OPENCLAW_MEMBERSHIP_TIMEOUT_S": "20",
             "PYTHONPATH": os.pathsep.join([str(PYTHON_FOLDER / "hook"), str(PYTHON_FOLDER), *job.python_path, *filter(None, [os.environ.get("PYTHONPATH")])]),
-            **job.environment,
+            **job.environment, **job.environment_of(self.slot),
         }
         if self.is_joining:
             environment["OPENCLAW_JOINING"] = "1"
@@ -92,10 +92,12 @@ class Job:
     """N ranks of one script. `replace=True` starts a replacement the moment a rank dies."""
 
     def __init__(self, script, *arguments, world=3, replace=True, wire="float32", checkpoint_every_s=30, checkpoints=None,
-                 attempt=1, environment=None, python_path=(), own_hosts=False):
+                 attempt=1, environment=None, python_path=(), own_hosts=False, prefix=lambda slot: [],
+                 environment_of=lambda slot: {}, python=sys.executable):
         self._home = tempfile.TemporaryDirectory(prefix="openclaw-bench-")
         self.folder = self._home.name
-        self.command = [sys.executable, str(script), *map(str, arguments)]
+        self.prefix, self.environment_of = prefix, environment_of
+        self.command = [str(python), str(script), *map(str, arguments)]
         self.world, self.replace, self.wire = world, replace, wire
         self.checkpoints = checkpoints or os.path.join(self.folder, "checkpoints")
         self.checkpoint_every_s, self.attempt = checkpoint_every_s, attempt
