@@ -106,6 +106,10 @@ class Surviving(unittest.TestCase):
             job.kill(2)
             at = job.step()
             job.wait_for_step(at + 5)
+            job.wait_until(lambda: len(job.said("resumed")) >= 2)
+            resumed = job.said("resumed")
+            self.assertEqual([one["slots"] for one in resumed[:2]], [[2], [2]], "both survivors say for whom they stood still")
+            self.assertLess(max(one["seconds"] for one in resumed[:2]), time.monotonic() - job.killed_at)
             # Two at once; one of them, as it may happen, the rank that writes checkpoints.
             time.sleep(draw.random() * 0.02)
             job.kill(0)
