@@ -26,7 +26,8 @@ class Unit:
     """Something that all ranks do at the same point of their programs.
 
     `attempt(mesh)` may be called again after a membership changed, and must then start from the inputs as they were.
-    `place` is where the loaders stood when the unit was submitted; `is_step` says that gradients are in it.
+    `place` is where the loaders stood when the unit was submitted (standard: what the exchange's `place` says then); `is_step`
+    says that gradients are in it.
     """
 
     is_step = False
@@ -66,6 +67,7 @@ class Exchange:
         self.is_alone = False
         self._broken = None  # since the mesh broke: (when, slots lost); told with the next step
         self.step = lambda: 0
+        self.place = lambda: None
         self.random_digest = lambda: b"\0" * 8
         self._worker = worker
         self._lost = lost
@@ -85,17 +87,19 @@ class Exchange:
         """Queues a unit; it settles when all ranks did it."""
         if self.failure is not None:
             raise self.failure
+        if unit.place is None:
+            unit.place = self.place()
         if not self._is_started:
             self._is_started = True
             self._thread.start()
         self._queue.put(unit)
         return unit
 
-    def together(self, attempt, place=None):
+    def together(self, attempt):
         """Submits a unit and waits until it committed."""
-        self.submit(Unit(attempt, place)).wait()
+        self.submit(Unit(attempt)).wait()
 
-    def gather(self, own, place=None):
+    def gather(self, own):
         """Everybody's block of bytes, by slot (all of one length)."""
         blocks = {}
 
@@ -103,7 +107,7 @@ class Exchange:
             blocks.clear()
             blocks.update(mesh.all_gather(own))
 
-        self.together(attempt, place)
+        self.together(attempt)
         return blocks
 
     @property

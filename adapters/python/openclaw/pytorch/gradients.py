@@ -56,8 +56,8 @@ class GradientUnit(Unit):
 
     is_step = True
 
-    def __init__(self, place, wire):
-        super().__init__(place=place)
+    def __init__(self, wire):
+        super().__init__()
         self._wire = wire
         self._buckets = []
         self._is_closed = False

@@ -180,7 +180,7 @@ class Pass:
             if training.contract.world == 1 or training.exchange is None:
                 break
             # All ranks stand here after their last step, so that they agree on who is missing.
-            training.exchange.together(lambda mesh: None, training.place())
+            training.exchange.together(lambda mesh: None)
             orphans = self.lap.orphans()
             if not orphans:
                 break

@@ -18,8 +18,8 @@ REDUCTIONS = (
 class TensorUnit(Unit):
     """A collective operation of the script: its inputs are kept, its outputs written when it committed."""
 
-    def __init__(self, attempt, outputs, place):
-        super().__init__(attempt, place)
+    def __init__(self, attempt, outputs):
+        super().__init__(attempt)
         self.future = torch.futures.Future()
         self._outputs = outputs
 
@@ -158,7 +158,7 @@ class ProcessGroup(dist.ProcessGroup):
         if root is not None and root not in training.exchange.members and not training.is_in_forward:
             training.warn_of_absent_root(root)
         given = [_on_host(one) for one in inputs]
-        unit = TensorUnit(lambda mesh: attempt(mesh, given), outputs, training.place())
+        unit = TensorUnit(lambda mesh: attempt(mesh, given), outputs)
         training.exchange.submit(unit)
         return _create_work_from_future(unit.future)
 

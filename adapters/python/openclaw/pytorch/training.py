@@ -78,6 +78,7 @@ class Training:
             "weights": lambda: snapshot.packed(self.registry.copies_of("models"))})
         self.exchange = Exchange(self.mesh, self.worker, contract, self.lost)
         self.exchange.step = lambda: self.step
+        self.exchange.place = self.place
         self.exchange.random_digest = snapshot.random_digest
         self.pace = Pace(self.mesh, self.worker)
         self.restoring = Restoring(self, self._folder)
@@ -159,7 +160,7 @@ class Training:
     # -- gradients
 
     def begin_step_unit(self):
-        unit = GradientUnit(self.place(), self.wire)
+        unit = GradientUnit(self.wire)
         self.pace.unit = unit
         return self.exchange.submit(unit)
 
@@ -200,7 +201,7 @@ class Training:
         step_s, wait_s, sent = self.pace.since_tick(self.step)
         wishes = (_CHECKPOINT if self._wants_checkpoint(now) else 0) | (_STOP if self.worker.stop_within_s is not None else 0)
         own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, wait_s, sent)
-        table = [_TICK.unpack(one) for one in self.exchange.gather(own, self.place()).values()]
+        table = [_TICK.unpack(one) for one in self.exchange.gather(own).values()]
         self.pace.ticked(self.step)
         self._tick_interval = max(1, min(TICK_STEPS_MAX, round(TICK_EVERY_S / max(1e-6, max(row[2] for row in table)))))
         self._tick_at = self.step + self._tick_interval

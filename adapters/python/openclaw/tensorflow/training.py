@@ -63,6 +63,7 @@ class Training:
         self.peers = peers.Peers(contract.listen, contract.secret, {"position": lambda: json.dumps(self.described()).encode()})
         self.exchange = Exchange(self.mesh, self.worker, contract, self.lost)
         self.exchange.step = lambda: self.step
+        self.exchange.place = self.place
         self.pace = Pace(self.mesh, self.worker)
         if contract.joining:
             self.coming.follow()
@@ -147,7 +148,7 @@ class Training:
                 content[:] = np.frombuffer(own.ljust(len(content), b"\0"), np.uint8)
             mesh.broadcast(content.ctypes.data, content.size, source)
 
-        self.exchange.together(attempt, self.place())
+        self.exchange.together(attempt)
         return snapshot.unpacked(content.tobytes())
 
     # -- gradients
@@ -216,7 +217,7 @@ class Training:
     def _agree(self):
         """All ranks deal the data to the same members from here on."""
         while True:
-            members = tuple(sorted(self.exchange.gather(b"here", self.place())))
+            members = tuple(sorted(self.exchange.gather(b"here")))
             if self._agree_at is None or self._agree_at > self.exchange.units:
                 break
             self._agree_at = None
@@ -240,7 +241,7 @@ class Training:
         step_s, wait_s, sent = self.pace.since_tick(self.step)
         wishes = (_CHECKPOINT if self._wants_checkpoint(now) else 0) | (_STOP if self.worker.stop_within_s is not None else 0)
         own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, wait_s, sent)
-        table = [_TICK.unpack(one) for one in self.exchange.gather(own, self.place()).values()]
+        table = [_TICK.unpack(one) for one in self.exchange.gather(own).values()]
         self.pace.ticked(self.step)
         self.tick_interval = max(1, min(TICK_STEPS_MAX, round(TICK_EVERY_S / max(1e-6, max(row[2] for row in table)))))
         self.tick_at = self.step + self.tick_interval
@@ -277,11 +278,11 @@ class Training:
             return {}
         row = struct.Struct(f"<{len(names)}d")
         rows = [row.unpack(one) for one in
-                self.exchange.gather(row.pack(*(float(logs[name]) for name in names)), self.place()).values()]
+                self.exchange.gather(row.pack(*(float(logs[name]) for name in names))).values()]
         return {name: sum(column) / len(rows) for name, column in zip(names, zip(*rows))}
 
     def agree_to_stop(self, wants):
-        wishes = self.exchange.gather(b"1" if wants else b"0", self.place()).values()
+        wishes = self.exchange.gather(b"1" if wants else b"0").values()
         return any(one == b"1" for one in wishes)
 
     def log(self, logs):
