@@ -113,8 +113,11 @@ enum CurvePlot {
         return plot.framed(
             marked.joined()
                 + "<polyline fill=\"none\" stroke=\"\(ExperimentPage.colour(1))\" stroke-width=\"2\" points=\"\(line)\"/>",
-            ticks: [(low, Figures.value(low, unit: "")), (high, Figures.value(high, unit: ""))])
+            ticks: [(low, tick(low)), (high, tick(high))])
     }
+
+    /// Decimals only where they tell something, so that a thousand and its unit fit beside the plot.
+    private static func tick(_ value: Double) -> String { Figures.significant(value, abs(value) < 10 ? 3 : 0) }
 }
 
 extension Figures {
