@@ -18,6 +18,10 @@ if SWIFT_BACKTRACE=enable=no swift test --skip-build --disable-xctest --no-paral
     summary=$(grep -E 'Test run with .* passed' "$log" | tail -n 1 | sed -E 's/^[^T]*//') || true
     say "make test: passed in $(took)${summary:+ ($summary)}"
 else
-    grep -E '^.{0,4}Test .*failed|recorded an issue' "$log" | tail -n 40 >&2 || true
+    # What failed stands among a thousand lines that passed: it is told again, with the start of its evidence.
+    awk '/ recorded an issue at / { left = 12; print; next }
+         / Test .* failed after / { print }
+         /^[^ ]* ?↳/ && left-- > 0 { print substr($0, 1, 400); next }
+         { left = 0 }' "$log" | tail -n 80 >&2 || true
     fault "make test: failed after $(took)" "the failed tests are listed above" "swift test --filter NAME runs one of them alone"
 fi
