@@ -11,11 +11,14 @@ import struct
 import threading
 import time
 
-from .mesh import MeshBroken
+from .mesh import STALE_EPOCH, MeshBroken
 
 # What each rank says when a membership begins: committed units, steps, whether it joins, a digest of its random state.
 _ROW = struct.Struct("<QQ?8s")
 RETRY_S = 2.0
+# How long a rank waits for the others to come to where it is: as long as torch's own gloo. They may evaluate, save, or have been
+# started later; one that hangs is the daemon's business.
+PEERS_S = 1800.0
 
 
 class ExchangeFailed(Exception):
@@ -134,11 +137,11 @@ class Exchange:
 
     def form(self):
         """Connects the job's first membership: every slot of the attempt but those the daemon knows to be gone."""
-        membership = self._worker.wait_for_membership(_is_complete, self._timeout_s)
+        membership = self._worker.wait_for_membership(_is_complete, PEERS_S)
         if membership is None:
-            raise ExchangeFailed(f"The ranks did not find each other within {self._timeout_s:g} s: "
+            raise ExchangeFailed(f"The ranks did not find each other within {PEERS_S:g} s: "
                                  "no membership with all addresses came from the Worker.")
-        self._connect(membership, time.monotonic() + self._timeout_s)
+        self._connect(membership)
 
     def admit(self, membership):
         """Lets the joining members in; every rank calls this at the same step boundary. -> the slots that came in."""
@@ -155,22 +158,26 @@ class Exchange:
     def join(self, own_address, is_over):
         """A replacement's way in: waits until the others let it in at a step boundary. -> rows by slot, or None where
         `is_over()`: they came to their end meanwhile."""
-        heard_of = 0
+        heard_of, broken, give_up_at = 0, None, 0.0
         while not is_over():
             membership = self._worker.wait_for_membership(
                 lambda it: it.epoch > heard_of and any(
                     one.slot == self.slot and one.address == own_address for one in it.joining), 0.5)
             if membership is None:
+                # What the others made of an attempt that broke cannot be known here: they meet again under a newer membership.
+                if broken is not None and time.monotonic() > give_up_at:
+                    raise ExchangeFailed(f"The others did not let this rank in: {broken}") from broken
                 continue
             heard_of = membership.epoch
             threading.Thread(target=self._abort_when_vain, args=(membership, is_over), daemon=True).start()
             try:
-                rows = self._configure(membership, admitting=True)
+                # The others come at their next boundary, however long their steps are; what makes it vain ends it.
+                rows = self._configure(membership, admitting=True, timeout_s=PEERS_S)
                 self.mesh.barrier()
                 self.units = max(row[0] for row in rows.values()) + 1
                 return rows
-            except MeshBroken:
-                continue
+            except MeshBroken as error:
+                broken, give_up_at = error, time.monotonic() + self._timeout_s
         return None
 
     def become_alone(self):
@@ -187,7 +194,7 @@ class Exchange:
                     self.mesh.abort(-1, "nobody waits for this membership any more")
                 return
 
-    def _configure(self, membership, admitting):
+    def _configure(self, membership, admitting, timeout_s=None):
         """Connects a membership's mesh. The mesh's epochs are twice the daemon's: letting somebody in is one of its own."""
         members = membership.live + (membership.joining if admitting else ())
         members = tuple(sorted(members, key=lambda one: one.slot))
@@ -195,7 +202,7 @@ class Exchange:
             raise ExchangeFailed(f"The daemon counts this rank as {membership.state(self.slot)} (epoch {membership.epoch}).")
         self._aborted = set()
         self._targets = {one.slot: one.address for one in members}
-        self.mesh.configure(2 * membership.epoch + admitting, members, self._timeout_s)
+        self.mesh.configure(2 * membership.epoch + admitting, members, timeout_s or self._timeout_s)
         joins = any(one.slot == self.slot for one in membership.joining)
         row = _ROW.pack(self.units, self.step(), joins, self.random_digest())
         rows = {slot: _ROW.unpack(one) for slot, one in self.mesh.all_gather(row).items()}
@@ -251,7 +258,7 @@ class Exchange:
         """Goes on among the survivors. True where the unit had committed on one of them, and so commits here."""
         started = time.monotonic()
         before = set(self._targets)
-        rows = self._connect(self._newer_membership(broken), started + self._timeout_s)
+        rows = self._connect(self._newer_membership(broken, self.epoch))
         gone = before - set(rows)
         self.recoveries.append((time.monotonic() - started, tuple(sorted(gone))))
         since, lost = self._broken or (started, set())
@@ -271,26 +278,27 @@ class Exchange:
             self._worker.send("resumed", epoch=self.epoch, step=self.step() + unit.is_step, seconds=time.monotonic() - since,
                               slots=sorted(lost))
 
-    def _newer_membership(self, broken):
+    def _newer_membership(self, broken, than):
         """The membership that mends a mesh which broke."""
-        epoch = self.epoch
-        newer = self._worker.wait_for_membership(lambda it: it.epoch > epoch, self._timeout_s)
+        newer = self._worker.wait_for_membership(lambda it: it.epoch > than, self._timeout_s)
         if newer is None:
             raise ExchangeFailed(f"The mesh broke ({broken}) and no newer membership came within {self._timeout_s:g} s.")
         return newer
 
-    def _connect(self, membership, deadline):
+    def _connect(self, membership):
         """Connects this membership, or the newest that came meanwhile. -> rows by slot"""
+        deadline = time.monotonic() + PEERS_S
         while True:
             try:
                 return self._configure(membership, admitting=False)
-            except MeshBroken as broken:
+            except MeshBroken as error:
+                broken = error
                 if time.monotonic() > deadline:
-                    raise ExchangeFailed(f"No mesh came about within {self._timeout_s:g} s: {broken}") from broken
-            tried = membership.epoch
+                    raise ExchangeFailed(f"No mesh came about within {PEERS_S:g} s: {error}") from error
+            tried, is_used_up = membership.epoch, broken.code == STALE_EPOCH or bool(self.mesh.members)
             newer = self._worker.wait_for_membership(lambda it: it.epoch > tried, RETRY_S)
-            # Where the mesh had come about and broke again, its epoch is used up: only a newer one can follow.
-            membership = newer or (self._newer_membership("again") if self.mesh.members else membership)
+            # Where the mesh had come about and broke again, or somebody's coming in did not, only a newer epoch can follow.
+            membership = newer or (self._newer_membership(broken, tried) if is_used_up else membership)
 
 
 def _is_complete(membership):

@@ -25,8 +25,9 @@ class MeshRefused(Exception):
     """The operation cannot be done, whoever the members are."""
 
 
+STALE_EPOCH = 5
 # Codes that a new membership mends: failed sockets, dead peer, aborted, stale epoch, timed out, corrupted, not configured.
-_MENDED_BY_MEMBERSHIP = {1, 3, 4, 5, 6, 7, 9}
+_MENDED_BY_MEMBERSHIP = {1, 3, 4, STALE_EPOCH, 6, 7, 9}
 
 
 class Statistics(ctypes.Structure):

@@ -26,6 +26,7 @@ class Peers:
         self._questions = questions
         self._offers = {}
         self.served = set()  # (key, slot) of those who fetched what was offered
+        self.heard_at = 0.0  # when somebody of the job asked last
         self._offered = threading.Condition()
         self._listener = socket.create_server((listen, 0), backlog=64)
         self.address = "{}:{}".format(*self._listener.getsockname()[:2])
@@ -55,6 +56,7 @@ class Peers:
                 request = json.loads(_line(connection))
                 if not hmac.compare_digest(_proof(self._secret, nonce, request["ask"]), request["proof"]):
                     return
+                self.heard_at = time.monotonic()
                 content = self._content(request)
                 head = {"bytes": len(content), "proof": _proof(self._secret, nonce, hashlib.sha256(content).hexdigest())}
                 connection.sendall(json.dumps(head).encode() + b"\n")

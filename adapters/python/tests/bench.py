@@ -17,6 +17,8 @@ import time
 
 PYTHON_FOLDER = pathlib.Path(__file__).resolve().parent.parent
 LINE_BYTES_MAX = 256 * 1024
+# Only reached when something is wrong: a starved machine takes minutes for what takes seconds.
+PATIENCE_S = 300
 
 
 class Rank:
@@ -30,6 +32,7 @@ class Rank:
         self.state = "gone" if is_joining else "live"  # until it says where its mesh listens
         self.status = None
         self._connection = None
+        self._sending = threading.Lock()
         self._path = os.path.join(job.folder, f"w{slot}-{len(job.history)}")
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self._path)
@@ -39,7 +42,8 @@ class Rank:
             self.process = subprocess.Popen(
                 [*job.prefix(slot), *job.command], env=self._environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 cwd=job.folder)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._serving = threading.Thread(target=self._serve, daemon=True)
+        self._serving.start()
         threading.Thread(target=self._reap, daemon=True).start()
 
     def _environment(self):
@@ -51,7 +55,7 @@ class Rank:
             "OPENCLAW_ATTEMPT": str(job.attempt), "OPENCLAW_SLOT": str(self.slot), "OPENCLAW_WORKER_SOCKET": self._path,
             "OPENCLAW_COLLECTIVES": os.environ.get("OPENCLAW_COLLECTIVES", ""), "OPENCLAW_CHECKPOINTS": job.checkpoints,
             "OPENCLAW_CHECKPOINT_EVERY_S": str(job.checkpoint_every_s), "OPENCLAW_CHECKPOINT_KEEP": "3",
-            "OPENCLAW_WIRE": job.wire, "OPENCLAW_MEMBERSHIP_TIMEOUT_S": "20",
+            "OPENCLAW_WIRE": job.wire, "OPENCLAW_MEMBERSHIP_TIMEOUT_S": "120",
             "PYTHONPATH": os.pathsep.join([str(PYTHON_FOLDER / "hook"), str(PYTHON_FOLDER), *job.python_path, *filter(None, [os.environ.get("PYTHONPATH")])]),
             **job.environment, **job.environment_of(self.slot),
         }
@@ -63,22 +67,27 @@ class Rank:
 
     def send(self, kind, **values):
         if self._connection is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), self._sending:
                 self._connection.sendall(json.dumps({"type": kind, **values}).encode() + b"\n")
 
     def _serve(self):
-        with contextlib.suppress(OSError):
+        with self._listener, contextlib.suppress(OSError):
             self._connection, _ = self._listener.accept()
-            self._listener.close()
             buffered = b""
-            while received := self._connection.recv(65536):
-                *lines, buffered = (buffered + received).split(b"\n")
-                for line in lines:
-                    assert len(line) < LINE_BYTES_MAX
-                    self.job._heard(self, json.loads(line))
+            with self._connection as connection:
+                while received := connection.recv(65536):
+                    *lines, buffered = (buffered + received).split(b"\n")
+                    for line in lines:
+                        assert len(line) < LINE_BYTES_MAX
+                        self.job._heard(self, json.loads(line))
 
     def _reap(self):
-        self.status = self.process.wait()
+        status = self.process.wait()
+        # What it said last may still lie in the socket: it is heard before its end is told. One that never came is waited for no more.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._serving.join(PATIENCE_S)
+        self.status = status
         self.job._ended(self)
 
     def said(self, kind):
@@ -160,7 +169,9 @@ class Job:
                 rank.state, rank.mesh = "gone", None
                 for one in self.ranks.values():
                     one.send("dead", slot=rank.slot)
-                if self.replace and len(self.history) < self.world + self.replacements_max:
+                # Where another one is done there is nobody to follow: the daemon starts the whole job again then.
+                others_run = all(one.status != 0 for one in self.ranks.values())
+                if self.replace and others_run and len(self.history) < self.world + self.replacements_max:
                     self._start(rank.slot, self.epoch > 0)
                 if self.epoch:
                     self._raise_epoch()
@@ -181,13 +192,14 @@ class Job:
 
     # -- what a test does
 
-    def kill(self, slot, how=signal.SIGKILL):
-        rank = self.ranks[slot]
-        self.killed_at = time.monotonic()
-        os.killpg(rank.process.pid, how)
-        return rank
+    def kill(self, *slots, how=signal.SIGKILL):
+        """All of them at once: nobody is told of a death before the last one is dead."""
+        with self._lock:
+            self.killed_at = time.monotonic()
+            for slot in slots:
+                os.killpg(self.ranks[slot].process.pid, how)
 
-    def wait_until(self, what, timeout_s=90):
+    def wait_until(self, what, timeout_s=PATIENCE_S):
         deadline = time.monotonic() + timeout_s
         with self._news:
             while not what():
@@ -196,10 +208,10 @@ class Job:
                     raise AssertionError("it did not happen within %g s\n%s" % (timeout_s, self.story()))
                 self._news.wait(min(left, 0.05))
 
-    def wait_for_step(self, step, timeout_s=90):
+    def wait_for_step(self, step, timeout_s=PATIENCE_S):
         self.wait_until(lambda: self.step() >= step, timeout_s)
 
-    def wait_for_end(self, status=0, timeout_s=90):
+    def wait_for_end(self, status=0, timeout_s=PATIENCE_S):
         self.wait_until(lambda: all(rank.status is not None for rank in self.ranks.values()), timeout_s)
         statuses = {slot: rank.status for slot, rank in self.ranks.items()}
         assert set(statuses.values()) == {status}, f"{statuses}\n{self.story()}"

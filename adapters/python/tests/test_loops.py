@@ -15,7 +15,7 @@ COUNTING = pathlib.Path(__file__).resolve().parent / "scripts" / "counting.py"
 class Loops(unittest.TestCase):
     def test_a_loop_that_is_killed_goes_on_where_its_last_checkpoint_was_and_counts_nothing_twice(self):
         with tempfile.TemporaryDirectory() as folder:
-            with Job(COUNTING, 0.01, world=1, checkpoints=folder, checkpoint_every_s=0.05, replace=False) as job:
+            with Job(COUNTING, 0.2, world=1, checkpoints=folder, checkpoint_every_s=0.05, replace=False) as job:
                 job.wait_until(lambda: len(job.said("checkpoint")) >= 3)
                 job.kill(0)
                 job.wait_until(lambda: job.ranks[0].status is not None)

@@ -31,13 +31,14 @@ class Phases(unittest.TestCase):
                      python_path=[str(HERE / "surroundings" / "slow_disk")]) as job:
                 job.kill(1)  # at the start: nothing was said yet
                 job.wait_until(lambda: len(job.history) == 3)
-                job.wait_until(lambda: job.epoch == 1)  # the ranks were told this moment where to meet
+                job.wait_until(lambda: job.epoch >= 1)  # the ranks were told this moment where to meet
                 job.kill(1)
                 job.wait_until(lambda: job.ranks[1].said("joined"))
                 job.wait_until(lambda: partial(checkpoints, job.ranks[0].process.pid))
                 job.kill(0)  # in the middle of a write
                 at = job.step()
-                job.wait_until(lambda: job.step() > at + 50 and job.ranks[1].said("checkpoint"))
+                # Whoever leads then writes the next one.
+                job.wait_until(lambda: job.step() > at + 50 and any(one["step"] > at for one in job.said("checkpoint")))
                 job.replace = False
                 for rank in job.ranks.values():
                     rank.send("stop", within_s=20, checkpoint=True)
@@ -51,17 +52,13 @@ class Phases(unittest.TestCase):
             self.assertFalse(partial(checkpoints, ""), "what a killed writer left was not swept up")
 
     def test_a_rank_that_is_killed_at_the_end_is_stood_in_for(self):
-        with Job(DDP, "--epochs", 2, "--samples", 300, world=2) as job:
-            # It waits for the other at the end, or is on its way out.
-            job.wait_until(lambda: "rank 1 of" in job.ranks[1].text())
-            with contextlib.suppress(ProcessLookupError):
-                job.kill(1)
-            job.wait_until(lambda: all(rank.status is not None for rank in job.ranks.values()))
-            self.assertEqual(job.ranks[0].status, 0, job.story())
-            if not job.history[1].said("bye"):
-                self.assertEqual(job.ranks[1].status, 0, job.story())
+        with Job(DDP, "--epochs", 2, "--samples", 300, world=2, python_path=[str(HERE / "surroundings" / "lingering")]) as job:
+            job.wait_until(lambda: "lingers" in job.ranks[1].text())  # the other waits for it, or soon will
+            job.kill(1)
+            job.wait_until(lambda: len(job.history) == 3)
+            job.wait_for_end()
             lines = job.lines("rank ")
-            self.assertEqual({one.split()[0] for one in lines}, {"0", "1"}, job.story())
+            self.assertEqual(sorted(one.split()[0] for one in lines), ["0", "1", "1"], job.story())
             self.assertEqual(len({one.split("weights")[1] for one in lines}), 1, job.story())
 
     def test_on_a_full_disk_training_goes_on_and_the_fault_is_told(self):

@@ -3,6 +3,7 @@ goes on. Real processes, real kills; the bench stands in for daemon and Workers.
 
 import collections
 import functools
+import itertools
 import math
 import os
 import pathlib
@@ -20,7 +21,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from bench import Job  # noqa: E402
+from bench import PATIENCE_S, Job  # noqa: E402
 
 try:
     import torch  # noqa: F401
@@ -67,7 +68,7 @@ def under_torchrun(script, *arguments, world):
         ended = subprocess.run(
             [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(world), "--master-addr", "127.0.0.1",
              "--master-port", str(port), str(script), *map(str, arguments)], cwd=folder, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"})
+            stderr=subprocess.STDOUT, timeout=PATIENCE_S, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
 
@@ -75,16 +76,30 @@ def under_torchrun(script, *arguments, world):
 class Surviving(unittest.TestCase):
     def assert_equal_weights(self, job, count):
         digests = job.lines("rank ")
-        self.assertEqual(len(digests), count, job.story())
+        # One that was killed at its very end has told the same as the one that replaced it.
+        self.assertEqual({one.split()[0] for one in digests}, set(map(str, range(count))), job.story())
         self.assertEqual(len({one.split("weights")[1] for one in digests}), 1, job.story())
 
-    def trained(self, job):
-        """{epoch: {sample: times}} as the script printed it after each step."""
-        seen = collections.defaultdict(collections.Counter)
-        for line in job.lines("trained "):
-            epoch, *samples = map(int, line.split())
-            seen[epoch].update(samples)
-        return seen
+    def assert_every_sample_was_trained_on_once(self, job, samples, epochs):
+        """By what the script printed after each step. A rank that is killed may have taken a step that it did not print; and it may
+        have printed one that the others did again without it, because none of them had seen it committed."""
+        told = max((one["repeated"] for one in job.said("samples")), default=0)
+        sure, unsure = [], []
+        for rank in job.history:
+            steps = [line.split()[1:] for line in rank.text().splitlines() if line.startswith("trained ")]
+            if rank.status == -signal.SIGKILL and steps:
+                unsure.append(steps.pop())
+            sure += steps
+        kills = sum(rank.status == -signal.SIGKILL for rank in job.history)
+        accounts = []
+        for counts in itertools.product((True, False), repeat=len(unsure)):
+            seen = collections.Counter((epoch, sample) for epoch, *batch in sure + list(itertools.compress(unsure, counts))
+                                       for sample in batch)
+            missing, repeated = samples * epochs - len(seen), sum(seen.values()) - len(seen)
+            accounts.append((missing, repeated))
+            if repeated == told and missing <= BATCH * (kills - counts.count(False)):
+                return
+        self.fail(f"seed {SEED}: told of {told} repeated; (missing, repeated) is one of {accounts} after {kills} kills\n{job.story()}")
 
     def test_undisturbed_it_is_stock_ddp(self):
         stock = under_torchrun(*WHOLE, world=3)
@@ -110,22 +125,12 @@ class Surviving(unittest.TestCase):
             resumed = job.said("resumed")
             self.assertEqual([one["slots"] for one in resumed[:2]], [[2], [2]], "both survivors say for whom they stood still")
             self.assertLess(max(one["seconds"] for one in resumed[:2]), time.monotonic() - job.killed_at)
-            # Two at once; one of them, as it may happen, the rank that writes checkpoints.
+            # The rank that writes checkpoints; and with it, as it may happen, the one that has just come in.
             time.sleep(draw.random() * 0.02)
-            job.kill(0)
-            if job.ranks[2].said("joined"):
-                job.kill(2)
+            job.kill(0, *([2] if job.ranks[2].said("joined") else []))
             job.wait_for_end()
             self.assert_equal_weights(job, 3)
-            kills = sum(rank.status == -signal.SIGKILL for rank in job.history)
-            missing = repeated = 0
-            for epoch, times in self.trained(job).items():
-                missing += samples - len(times)
-                repeated += sum(times.values()) - len(times)
-            # A rank that dies after a step committed and before its script prints has trained on what it does not print.
-            self.assertLessEqual(missing, kills * BATCH, f"seed {SEED}\n{job.story()}")
-            told = job.said("samples")
-            self.assertEqual(repeated, told[-1]["repeated"] if told else 0, f"seed {SEED}\n{job.story()}")
+            self.assert_every_sample_was_trained_on_once(job, samples, epochs)
             self.assertAlmostEqual(final(job.lines("rank ")), 0.144, delta=0.03, msg=f"seed {SEED}\n{job.story()}")
 
     def test_a_rank_that_dies_while_it_replaces_another_is_replaced_again(self):
@@ -142,10 +147,10 @@ class Surviving(unittest.TestCase):
         ours = undisturbed()[0]
         with tempfile.TemporaryDirectory() as folder:
             first, other = os.path.join(folder, "first"), os.path.join(folder, "other")
-            with Job(*WHOLE, world=3, checkpoint_every_s=0.1, checkpoints=first, replace=False) as job:
-                job.wait_until(lambda: len(job.said("checkpoint")) >= 3 and job.step() > 40)
-                for slot in range(3):
-                    job.kill(slot)
+            with Job(*WHOLE, "--slow", world=3, checkpoint_every_s=0.1, checkpoints=first, replace=False) as job:
+                # In the second epoch.
+                job.wait_until(lambda: sum(one["step"] > 30 for one in job.said("checkpoint")) >= 2)
+                job.kill(0, 1, 2)
                 job.wait_until(lambda: all(rank.status is not None for rank in job.ranks.values()))
             steps = sorted(name for name in os.listdir(first) if name.startswith("step-"))
             self.assertGreaterEqual(len(steps), 2)
@@ -205,13 +210,13 @@ class Surviving(unittest.TestCase):
 
     def test_a_job_that_is_asked_to_stop_goes_on_from_there(self):
         with tempfile.TemporaryDirectory() as folder:
-            with Job(DDP, "--epochs", 50, "--samples", 900, world=2, checkpoints=folder, replace=False) as job:
+            with Job(DDP, "--epochs", 500, "--samples", 900, world=2, checkpoints=folder, replace=False) as job:
                 job.wait_for_step(10)
                 for rank in job.ranks.values():
                     rank.send("stop", within_s=20, checkpoint=True)
                 job.wait_for_end(status=75)
                 stopped = job.said("checkpoint")[-1]["step"]
-            with Job(DDP, "--epochs", 50, "--samples", 900, world=2, checkpoints=folder, attempt=2, replace=False) as job:
+            with Job(DDP, "--epochs", 500, "--samples", 900, world=2, checkpoints=folder, attempt=2, replace=False) as job:
                 job.wait_until(lambda: job.said("progress"))
                 self.assertGreater(job.said("progress")[0]["step"], stopped)
                 job.ranks[0].send("stack_wanted")

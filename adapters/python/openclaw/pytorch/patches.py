@@ -225,7 +225,7 @@ def _optimizers():
     @functools.wraps(stepping)
     def scheduler_step(self, *arguments, **options):
         # A schedule of N steps has no more, however many batches were taken over from a rank that died.
-        if _training is None or not _training.in_takeover:
+        if _training is None or not (_training.in_takeover or _training.is_over):
             return stepping(self, *arguments, **options)
         return None
 
@@ -249,7 +249,7 @@ def _scaler(scaler):
         original = getattr(scaler, name)
 
         def quiet(self, *arguments, _original=original, **options):
-            return None if _is_ghost() else _original(self, *arguments, **options)
+            return None if _is_ghost() or _training is not None and _training.is_over else _original(self, *arguments, **options)
 
         setattr(scaler, name, functools.wraps(original)(quiet))
 

@@ -101,6 +101,8 @@ class Restoring:
         if rows is None:
             key, address = "final", self._peer
             training.exchange.become_alone()
+            # The script stands after its last optimizer step; what it steps after that (schedulers, scalers) did so at the others.
+            training.is_over = True
         else:
             others = sorted(slot for slot, row in rows.items() if not row[2])
             self._digests = [rows[slot][3] for slot in others]

@@ -24,7 +24,8 @@ _TICK = struct.Struct("<QBddQ")
 _CHECKPOINT, _STOP = 1, 2
 TICK_EVERY_S = 0.25
 TICK_STEPS_MAX = 64
-FINISH_WAIT_S = 30.0
+# How long ranks at their end wait for a replacement that does not make itself heard: it may still be importing TensorFlow.
+FINISH_WAIT_S = 120.0
 
 
 class Training:
@@ -353,10 +354,11 @@ class Training:
 
     def _wait_for_missing(self):
         """Replacements on their way fetch the last state, and do alone what is left of the script for their slots."""
-        deadline = time.monotonic() + FINISH_WAIT_S
+        begun = time.monotonic()
         while True:
             served = sum(1 for key, _ in self.peers.served if key == "final")
-            table = self.exchange.gather(struct.pack("<Q?", served, self.leads and time.monotonic() > deadline)).values()
+            is_in_vain = self.leads and time.monotonic() > max(begun, self.peers.heard_at) + FINISH_WAIT_S
+            table = self.exchange.gather(struct.pack("<Q?", served, is_in_vain)).values()
             rows = [struct.unpack("<Q?", one) for one in table]
             missing = self.contract.world - len(self.exchange.members) - sum(row[0] for row in rows)
             if missing <= 0 or any(row[1] for row in rows):

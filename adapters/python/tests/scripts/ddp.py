@@ -1,7 +1,7 @@
 """A stock DistributedDataParallel script, as in the tutorials. Runs unchanged under torchrun and under `openclaw train`."""
 
 import argparse
-import os
+import time
 
 import torch
 import torch.distributed as dist
@@ -26,6 +26,7 @@ def main():
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--trace", action="store_true", help="print which samples were trained on")
+    parser.add_argument("--slow", action="store_true", help="take a while for each step, and longer later, so that a test can meet it")
     parser.add_argument("--save", default="model.pt")
     options = parser.parse_args()
 
@@ -42,6 +43,7 @@ def main():
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=options.epochs * len(loader))
     loss_function = nn.BCEWithLogitsLoss()
 
+    steps = 0
     for epoch in range(options.epochs):
         sampler.set_epoch(epoch)
         model.train()
@@ -53,7 +55,11 @@ def main():
             optimizer.step()
             scheduler.step()
             if options.trace:
-                print("trained", epoch, *numbers.tolist(), flush=True)
+                # In one piece: what is killed here has said all of it, or nothing.
+                print(f"trained {epoch} {' '.join(map(str, numbers.tolist()))}\n", end="", flush=True)
+            steps += 1
+            if options.slow:
+                time.sleep(0.1 if steps < 60 else 1)
             total += torch.tensor([loss.item(), 1.0])
         dist.all_reduce(total)
         if rank == 0:

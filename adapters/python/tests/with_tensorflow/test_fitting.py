@@ -36,7 +36,8 @@ def end(line):
 class Fitting(unittest.TestCase):
     def assert_equal_weights(self, job, count):
         lines = job.lines("rank ")
-        self.assertEqual(len(lines), count, job.story())
+        # One that was killed at its very end has told the same as the one that replaced it.
+        self.assertEqual({one.split()[0] for one in lines}, set(map(str, range(count))), job.story())
         self.assertEqual(len({one.split("weights")[1] for one in lines}), 1, job.story())
         return end(lines[0])
 
@@ -60,12 +61,13 @@ class Fitting(unittest.TestCase):
 
     def test_ranks_die_are_replaced_and_the_whole_job_goes_on_from_its_checkpoint_with_fewer(self):
         with tempfile.TemporaryDirectory() as checkpoints:
-            arguments = (FIT, "--epochs", 12, "--pause", 0.02)
+            # Slow enough for a replacement that a starved machine starts.
+            arguments = (FIT, "--epochs", 12, "--pause", 0.25)
             with Job(*arguments, world=3, checkpoints=checkpoints, checkpoint_every_s=0.5, environment=QUIET) as job:
-                job.wait_for_step(30)
+                job.wait_for_step(8)
                 job.kill(1)
                 at = job.step()
-                job.wait_for_step(at + 10)
+                job.wait_for_step(at + 3)
                 job.wait_until(lambda: job.ranks[1].said("joined"))
                 joined = job.ranks[1].said("joined")[0]["step"]
                 self.assertGreater(joined, at)
@@ -73,8 +75,7 @@ class Fitting(unittest.TestCase):
                 job.kill(0)  # the rank that writes checkpoints
                 written = len(job.said("checkpoint"))
                 job.wait_until(lambda: len(job.said("checkpoint")) > written + 1)
-                for slot in (1, 2):
-                    job.kill(slot)
+                job.kill(1, 2)
                 job.wait_until(lambda: all(rank.status is not None for rank in job.ranks.values()))
                 self.assertEqual([rank.status for rank in job.history], [-9] * len(job.history), job.story())
             steps = sorted(name for name in os.listdir(checkpoints) if name.startswith("step-"))
