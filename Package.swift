@@ -166,7 +166,7 @@ let rooms: [Target] = [
         "ExperimentsTests",
         ["Conducting", "Experiments", "Faults", "JSON", "Outcomes", "Routing", "Statistics", "Telemetry", "TestFolders", "YAML"]),
     tests("CollectivesTests", ["CCollectives", "Collectives", "Processes", "Statistics", "TestFolders"]),
-    tests("WorkerTests", ["JSON", "RPC", "Worker"]),
+    tests("WorkerTests", ["JSON", "RPC", "TestFolders", "Worker"]),
     tests("TrainingTests", ["Conducting", "Faults", "RPC", "Telemetry", "TestFolders", "Training", "Worker", "YAML"]),
     tests(
         "GatewayTests",

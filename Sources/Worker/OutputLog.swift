@@ -22,6 +22,7 @@ final class OutputLog: Sendable {
         var last: [String] = []
         /// Lines that a full disk kept out of the file.
         var lost = 0
+        var hasEnded = false
     }
 
     /// Goes on with the file that is there.
@@ -51,8 +52,15 @@ final class OutputLog: Sendable {
         }
     }
 
-    /// Writes down what has no end of line yet.
-    func flush() { state.withLock { state in if !state.part.isEmpty { endLine(&state) } } }
+    /// Nothing comes any more: what has no end of line yet is written down.
+    func end() {
+        state.withLock { state in
+            if !state.part.isEmpty { endLine(&state) }
+            state.hasEnded = true
+        }
+    }
+
+    var hasEnded: Bool { state.withLock(\.hasEnded) }
 
     /// The last lines without their time, the newest last.
     var lastLines: [String] { state.withLock(\.last) }

@@ -13,6 +13,8 @@ public actor RankSupervisor {
     static let memoryLook = Duration.milliseconds(250)
     /// Between SIGTERM and SIGKILL.
     static let grace = Duration.seconds(5)
+    /// For the end of what a rank said, once it has ended.
+    static let restPatience = Duration.seconds(5)
 
     private let plan: WorkerPlan
     private let limits: RankLimits
@@ -79,7 +81,7 @@ public actor RankSupervisor {
         let log = log
         log.note(
             "attempt \(plan.attempt)\(plan.life > 0 ? ", replacement \(plan.life)" : ""): \(plan.command.joined(separator: " "))")
-        let child = try BoundChild.start(start) { bytes in bytes.isEmpty ? log.flush() : log.append(bytes) }
+        let child = try BoundChild.start(start) { bytes in bytes.isEmpty ? log.end() : log.append(bytes) }
         self.child = child
         var started = Started()
         (started.process, started.startTime, started.remarks) = (child.processID, child.startTime, limits.remarks)
@@ -97,10 +99,19 @@ public actor RankSupervisor {
         beating.cancel()
         stopping?.cancel()
         await ProcessGroup.sweep(marked: plan.mark)
-        // What it wrote last is read when the pipe has no writer left.
-        try? await Task.sleep(for: .milliseconds(20))
-        log.flush()
+        await hearTheRest()
         return ending(status)
+    }
+
+    /// What it said and wrote last may still lie in the socket and in the pipe. Both end now, since nobody is left who could hold
+    /// them open; should somebody have got away, that one is not waited for.
+    private func hearTheRest() async {
+        door?.close()
+        let deadline = ContinuousClock.now + RankSupervisor.restPatience
+        while !(log.hasEnded && door?.isQuiet != false), ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+        log.end()
     }
 
     private func beat(_ child: BoundChild) async {

@@ -15,6 +15,7 @@ final class ScriptDoor: Sendable {
     private let connections = Mutex<[Int32]>([])
     /// Those that have said hello: nobody hears anything before.
     private let greeted = Mutex<Set<Int32>>([])
+    private let isClosed = Mutex(false)
     private let hear: @Sendable (JSONValue, Int32) -> Void
 
     /// `hear` is called with each message and the connection it came by, in order, on threads of their own.
@@ -59,7 +60,14 @@ final class ScriptDoor: Sendable {
             let isServed = !isTooMany && (try? Threads.start("script") { [self] in read(descriptor) }) != nil
             if !isServed { end(descriptor) }
         }
+        isClosed.withLock { $0 = true }
     }
+
+    /// Lets nobody in any more, but those that wait already: what they have said is heard still.
+    func close() { shutdown(listener, Int32(SHUT_RDWR)) }
+
+    /// After `close`: whether all that was said has been heard.
+    var isQuiet: Bool { isClosed.withLock(\.self) && connections.withLock(\.isEmpty) }
 
     private func read(_ descriptor: Int32) {
         var line: [UInt8] = []
@@ -106,7 +114,7 @@ final class ScriptDoor: Sendable {
         _ = greeted.withLock { $0.remove(descriptor) }
         connections.withLock { connections in
             connections.removeAll { $0 == descriptor }
-            close(descriptor)
+            Glibc.close(descriptor)
         }
     }
 

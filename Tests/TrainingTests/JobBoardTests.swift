@@ -75,4 +75,16 @@ import Worker
         #expect(rank.cpuBefore + rank.cpuMilliseconds == 1_300)
         #expect(rank.memoryPeak == 30)
     }
+
+    @Test func `who says that the others wait for it is suspected before one that has not answered yet`() {
+        func rank(_ said: String?, step: Int64 = 5) -> JobBoard.RankFigures {
+            var rank = JobBoard.RankFigures()
+            (rank.step, rank.stack) = (step, said.map { ["MainThread: in backward", "openclaw: \($0)"] } ?? [])
+            return rank
+        }
+        let (waits, stuck) = (rank("waits for the others in exchange 9"), rank("the others wait for it: it has not given its part"))
+        let suspects = [waits, rank(nil), stuck, rank("waits for the others in exchange 9", step: 4)]
+        let order = suspects.indices.sorted { TrainingService.suspicion(suspects[$0]) < TrainingService.suspicion(suspects[$1]) }
+        #expect(order == [2, 1, 3, 0])
+    }
 }

@@ -8,8 +8,9 @@ import Worker
 extension TrainingService {
     /// A rank takes no step for so many times the median of its steps, and at least for `recovery.hang_after`: it hangs.
     static let hangFactor = 20.0
-    /// How long ranks have for saying what they are doing.
-    static let stackPatience = Duration.seconds(2)
+    /// How long ranks have for saying what they are doing: at least the first, and three times as long as the slowest of those
+    /// took that did say it. Where all are slow, the machine is busy.
+    static let stackPatience = (least: Duration.seconds(2), most: Duration.seconds(10))
 
     func watch(_ watched: JobMachine.Watched, _ conductor: Conductor<JobMachine>) async {
         switch watched {
@@ -53,10 +54,7 @@ extension TrainingService {
             order.stackWanted = Nudge()
             await theDesk().tell(machine.key(slot), order)
         }
-        let deadline = ContinuousClock.now + Self.stackPatience
-        while ContinuousClock.now < deadline, boards[machine.name]?.ranks.values.contains(where: { $0.stack.isEmpty }) == true {
-            try? await Task.sleep(for: .milliseconds(50))
-        }
+        await waitForStacks(of: machine.name)
         guard let now = await conductors[machine.name]?.machine, now.run == machine.run, now.ranks == machine.ranks,
             let board = boards[machine.name], board.ranks.values.allSatisfy({ $0.steppedAt < asked.milliseconds })
         else { return }
@@ -76,13 +74,28 @@ extension TrainingService {
         await theDesk().tell(key, order)
     }
 
+    private func waitForStacks(of job: String) async {
+        let begun = ContinuousClock.now
+        var (answered, patience) = (0, Self.stackPatience.most)
+        while ContinuousClock.now - begun < patience, let ranks = boards[job]?.ranks.values, answered < ranks.count {
+            let answers = ranks.count { !$0.stack.isEmpty }
+            if answers > answered {
+                let taken = ContinuousClock.now - begun
+                (answered, patience) = (answers, min(max(taken * 3, Self.stackPatience.least), Self.stackPatience.most))
+                continue
+            }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
     /// The least is suspected first.
-    private static func suspicion(_ rank: JobBoard.RankFigures) -> (Int, Int, Int64, Int) {
+    static func suspicion(_ rank: JobBoard.RankFigures) -> (Int, Int, Int64, Int) {
         // The adapter says whether its rank waits, which is surer than steps: those are told ten times a second only.
         let said = rank.stack.last { $0.hasPrefix("openclaw:") }.map { !$0.contains("the others wait for it") }
         // Of another script the main thread, which comes first, may tell.
         let words = ["all_reduce", "allreduce", "wait", "barrier", "recv", "broadcast"]
         let isWaiting = words.contains { rank.stack.first?.contains($0) == true }
-        return (rank.stack.isEmpty ? 0 : 1, said == false ? 0 : 1, rank.step, isWaiting ? 1 : 0)
+        // Who says that the others wait for it is surer than who has not answered yet: that may be for want of a processor.
+        return (said == false ? 0 : 1, rank.stack.isEmpty ? 0 : 1, rank.step, isWaiting ? 1 : 0)
     }
 }
