@@ -59,7 +59,8 @@ struct SlurmTests {
         #expect(shown.allSatisfy { $0["engine"] == "slurm" && $0["health"] == "ready" && $0["cpus"]?.numberValue == 2 })
         #expect(shown.first?["labels"]?["old"] == "true")
 
-        _ = try await workshop.openclaw("train", "submit", job(workshop, "sum", "STEPS=300 exec python3 \(Self.sum)", ranks: 4))
+        _ = try await workshop.openclaw(
+            "train", "submit", job(workshop, "sum", "STEPS=50 UNTIL=go exec python3 \(Self.sum)", ranks: 4))
         let running = try await until(workshop, "sum", "takes steps") { $0["progress"]?["step"]?.integerValue ?? 0 > 20 }
         #expect(nodes(of: running) == ["n1", "n1", "n2", "n2"])
         let allocations = try await cluster.tool("squeue", "--noheader", "--format=%j %T %C")
@@ -68,6 +69,9 @@ struct SlurmTests {
         kill(first.process.processID, SIGKILL)
         _ = await first.process.wait()
         let second = try await start(workshop)
+        let step = running["progress"]?["step"]?.integerValue ?? 0
+        _ = try await until(workshop, "sum", "takes steps still") { $0["progress"]?["step"]?.integerValue ?? 0 > step }
+        workshop.write("", as: "go")
         let status = try await ended(workshop, "sum")
         #expect(status["state"] == "finished" && status["run"] == 1 && status["failures"] == 0, "\(status.canonicalText)")
         for rank in 0..<4 {
@@ -95,7 +99,8 @@ struct SlurmTests {
         let cluster = try await SlurmCluster.start()
         let workshop = cluster.workshop
         let installation = try await start(workshop)
-        _ = try await workshop.openclaw("train", "submit", job(workshop, "sum", "STEPS=400 exec python3 \(Self.sum)", ranks: 3))
+        _ = try await workshop.openclaw(
+            "train", "submit", job(workshop, "sum", "STEPS=50 UNTIL=go exec python3 \(Self.sum)", ranks: 3))
         let before = try await until(workshop, "sum", "takes steps") { $0["progress"]?["step"]?.integerValue ?? 0 > 10 }
         #expect(nodes(of: before) == ["n1", "n1", "n2"])
         try await cluster.lose("n2")
@@ -111,6 +116,7 @@ struct SlurmTests {
         #expect(listed.contains("n2    lost"), "\(listed)")
         let step = waiting["progress"]?["step"]?.integerValue ?? 0
         _ = try await until(workshop, "sum", "goes on without it") { $0["progress"]?["step"]?.integerValue ?? 0 > step }
+        workshop.write("", as: "go")
         try await cluster.bringBack("n2")
         let status = try await ended(workshop, "sum")
         #expect(status["state"] == "finished" && status["run"] == 1 && status["failures"] == 1, "\(status.canonicalText)")
@@ -183,7 +189,7 @@ struct SlurmCluster {
 
     private func output(_ arguments: [String]) async throws -> String {
         let name = "slurm-\(UInt64.random(in: 0...(.max))).log"
-        let status = try await workshop.start(arguments, output: name).wait(limit: .seconds(120))
+        let status = try await workshop.start(arguments, output: name).wait(limit: .seconds(600))
         guard status == .exited(code: 0) else { throw Workshop.Late(description: "\(arguments): \(workshop.read(name))") }
         return workshop.read(name)
     }

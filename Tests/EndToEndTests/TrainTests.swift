@@ -65,7 +65,7 @@ import Testing
     @Test func `survivors go on when ranks die, are told at once, and meet the replacements`() async throws {
         let installation = try await Installation.start(in: workshop)
         let file = job(
-            "survive", "STEPS=250 VICTIMS=1,2 python3 \(Self.survivor)", ranks: 4, more: "  recovery: { max_failures: 4 }")
+            "survive", "STEPS=60 VICTIMS=1,2 python3 \(Self.survivor)", ranks: 4, more: "  recovery: { max_failures: 4 }")
         let (code, output) = try await workshop.openclaw("train", "submit", file, "--watch")
         #expect(code == 0, "\(output)")
         let status = try await status("survive")

@@ -49,7 +49,7 @@ final class Workshop: Sendable {
     }
 
     /// One command of the command line, to its end.
-    func openclaw(_ arguments: String..., limit: Duration = .seconds(180)) async throws -> (code: Int32, output: String) {
+    func openclaw(_ arguments: String..., limit: Duration = .seconds(600)) async throws -> (code: Int32, output: String) {
         let name = "command-\(UInt64.random(in: 0...(.max))).log"
         let status = try await start([Workshop.binary] + arguments, output: name).wait(limit: limit)
         guard case .exited(let code) = status else { return (-1, "\(status)\n\(read(name))") }
@@ -60,7 +60,7 @@ final class Workshop: Sendable {
     func clawdbot(_ arguments: String...) async throws -> (code: Int32, output: String) {
         let name = "\(folder)/clawdbot"
         unsafe symlink(Workshop.binary, name)
-        let status = try await start([name] + arguments, output: "clawdbot.log").wait(limit: .seconds(180))
+        let status = try await start([name] + arguments, output: "clawdbot.log").wait(limit: .seconds(600))
         guard case .exited(let code) = status else { return (-1, "\(status)") }
         return (code, read("clawdbot.log"))
     }
@@ -87,7 +87,7 @@ final class Workshop: Sendable {
 
     /// Looks until there is an answer; the deadline is generous, since it is only reached when something is wrong.
     @discardableResult
-    func until<T>(_ what: String, deadline: Duration = .seconds(180), _ look: () async throws -> T?) async throws -> T {
+    func until<T>(_ what: String, deadline: Duration = .seconds(600), _ look: () async throws -> T?) async throws -> T {
         let clock = ContinuousClock()
         let end = clock.now + deadline
         while clock.now < end {

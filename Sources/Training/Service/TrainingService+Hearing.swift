@@ -46,9 +46,8 @@ extension TrainingService {
 
     /// How a rank's end is told to its job.
     func event(of ended: Ended, _ key: RankKey, _ machine: JobMachine) -> JobMachine.Event {
-        let board = boards[key.job] ?? JobBoard()
         guard ended.code != 0 || ended.signal != 0 || !ended.fault.isEmpty else { return .left(slot: key.slot, life: key.life) }
-        return died(key, death(ended, key, board), machine)
+        return died(key, death(ended, key), machine)
     }
 
     func died(_ key: RankKey, _ death: RankDeath, _ machine: JobMachine) -> JobMachine.Event {
@@ -62,10 +61,9 @@ extension TrainingService {
         machine.ranks.indices.allSatisfy { boards[machine.name]?.ranks[$0]?.survives == true }
     }
 
-    private func death(_ ended: Ended, _ key: RankKey, _ board: JobBoard) -> RankDeath {
-        let stack = board.ranks[key.slot]?.stack ?? []
+    private func death(_ ended: Ended, _ key: RankKey) -> RankDeath {
         if !ended.fault.isEmpty { return RankDeath(.notStarted, detail: ended.fault) }
-        if let hung = hanging.removeValue(forKey: key) { return RankDeath(.hung, detail: hung, stack: stack) }
+        if let hung = hanging[key] { return hung }
         // A shell tells of a command that a signal ended by 128 and its number.
         if ended.signal == 0, (129...159).contains(ended.code), ended.exception.isEmpty {
             return RankDeath(

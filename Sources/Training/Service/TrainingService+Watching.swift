@@ -47,6 +47,10 @@ extension TrainingService {
     /// All of them stand still, because they wait for one. That is the one which does not answer, or which is the furthest
     /// behind, or which is not in the middle of waiting for the others.
     private func endStuckRank(of machine: JobMachine, still seconds: Double) async {
+        // One that is being ended may take a while to die; what it was doing is known.
+        let ending = machine.ranks.indices.map { machine.key($0) }.filter { hanging[$0] != nil }
+        for key in ending { await sendAway(key) }
+        if !ending.isEmpty { return }
         let asked = Timestamp.now()
         for slot in machine.ranks.indices {
             boards[machine.name]?.ranks[slot]?.stack = []
@@ -67,8 +71,13 @@ extension TrainingService {
         let key = machine.key(stuck.slot)
         let what =
             "no step for \(Int(seconds)) s, after steps of \(JobBoard.median(stuck.rank.recent).map { "\(Int($0 * 1_000)) ms" } ?? "?")"
-        hanging[key] = stuck.rank.stack.isEmpty ? "\(what); it does not answer" : what
+        hanging[key] = RankDeath(
+            .hung, detail: stuck.rank.stack.isEmpty ? "\(what); it does not answer" : what, stack: stuck.rank.stack)
         log.warning("a rank hangs", ["job": .string(machine.name), "rank": .integer(Int64(stuck.slot)), "why": .string(what)])
+        await sendAway(key)
+    }
+
+    private func sendAway(_ key: RankKey) async {
         var order = Order()
         order.leave = Nudge()
         await theDesk().tell(key, order)

@@ -42,7 +42,7 @@ public actor TrainingService {
     /// Deaths that ranks have not been told of.
     var unpublished: [RankKey: [Int]] = [:]
     /// Ranks that are being ended because they hung, and how that was seen.
-    var hanging: [RankKey: String] = [:]
+    var hanging: [RankKey: RankDeath] = [:]
     /// Runs whose data is being read for its digest.
     var digesting: Set<RankKey> = []
     var queue = QueueDesk()
@@ -279,6 +279,7 @@ public actor TrainingService {
     private func release(_ machine: JobMachine) async {
         if engine.isRemote { Task { await giveBack() } }
         guard machine.run > 0, rolls.removeValue(forKey: machine.rollKey) != nil || desk != nil else { return }
+        hanging = hanging.filter { $0.key.job != machine.name }
         await desk?.forget(job: machine.name, attempt: machine.attempt, run: machine.run)
     }
 

@@ -60,7 +60,10 @@ if joining:
     say(type="joined", epoch=epoch, step=step)
     print("joined in epoch", epoch, flush=True)
 frozen_is_gone = joining or not frozen
-while step < steps:
+# Whoever saw it all does not leave before all victims died and their replacements came, however slow these are.
+awaited = set() if joining or slot in victims else set(victims)
+died = set()
+while step < steps or awaited:
     step += 1
     # As in an all-reduce: nobody gets past the step that one is stuck at.
     while step == 25 and not frozen_is_gone:
@@ -81,8 +84,10 @@ while step < steps:
     message = hear(0.02)
     if message and message["type"] == "dead":
         print("dead", message["slot"], flush=True)
+        died.add(message["slot"])
     elif message and message["type"] == "membership":
         epoch = message["epoch"]
+        awaited -= {one for one in died if states(message)[one] in ("joining", "live")}
         if frozen and any(state == "gone" for state in states(message).values()):
             frozen_is_gone = True
         print("epoch", epoch, json.dumps(states(message), sort_keys=True), flush=True)
