@@ -89,8 +89,8 @@ public struct Cluster: Equatable, Sendable {
     /// Seats taken, by node: a node without any is wholly free.
     private(set) var seatsTaken: [Int32]
     /// How much room there is for those profiles that are asked about again and again.
-    private var indexes: [RoomIndex] = []
-    private var indexOf: [RoomProfile: Int] = [:]
+    private(set) var indexes: [RoomIndex] = []
+    private(set) var indexOf: [RoomProfile: Int] = [:]
 
     public init(_ nodes: [Node], version: UInt64 = 0) {
         let nodes = nodes.sorted { $0.name < $1.name }
@@ -130,18 +130,15 @@ public struct Cluster: Equatable, Sendable {
         }
     }
 
-    /// The same cluster that keeps count for one gang alone: cheaper to change.
+    /// The same cluster that keeps count for this one gang: cheaper to change.
     func prepared(onlyFor gang: Gang) -> Cluster {
         var copy = self
         let profiles = Set(choices(for: gang).map { RoomProfile(gang, $0) })
         copy.indexes.removeAll { !profiles.contains($0.profile) }
         copy.indexOf = [:]
         for (number, index) in copy.indexes.enumerated() { copy.indexOf[index.profile] = number }
+        copy.prepare(for: gang)
         return copy
-    }
-
-    func index(of profile: RoomProfile) -> RoomIndex {
-        indexOf[profile].map { indexes[$0] } ?? RoomIndex(profile, on: self)
     }
 
     private mutating func change(_ placement: Placement, by sign: Int) {
@@ -195,6 +192,9 @@ public struct Cluster: Equatable, Sendable {
 
     /// Whether the nodes have what somebody who is there already holds, whatever their health.
     func contains(_ placement: Placement) -> Bool {
+        guard placement.seats.allSatisfy({ holds($0, placement.each) }) else { return false }
+        // They are placed on each node once; two kinds of device on one node are two seats of it.
+        if placement.seats.count == 1 || Set(placement.seats.map(\.node)).count == placement.seats.count { return true }
         var (cpus, memory, devices): ([Int: Int64], [Int: Int64], [Int: Int32]) = ([:], [:], [:])
         for seat in placement.seats {
             cpus[seat.node, default: 0] += placement.each.cpus * Int64(seat.ranks)
@@ -204,6 +204,15 @@ public struct Cluster: Equatable, Sendable {
         }
         return cpus.allSatisfy { cpusFree[$0.key] >= $0.value } && memory.allSatisfy { memoryFree[$0.key] >= $0.value }
             && devices.allSatisfy { devicesFree[$0.key] >= $0.value }
+    }
+
+    private func holds(_ seat: Placement.Seat, _ each: Demand) -> Bool {
+        if let devices = seat.devices,
+            devicesFree[seat.node * kinds.count + devices.kind] < Int32(devices.perRank * seat.ranks)
+        {
+            return false
+        }
+        return cpusFree[seat.node] >= each.cpus * Int64(seat.ranks) && memoryFree[seat.node] >= each.memory * Int64(seat.ranks)
     }
 
     /// What is counted beside them does not tell two clusters apart.

@@ -31,27 +31,16 @@ public enum PlacementAnswer: Equatable, Sendable {
 /// Where a job is placed: one snapshot in, one explained decision out. As many ranks as the gang allows and the nodes hold,
 /// on one kind of accelerator, the gang's preferred kinds first; ties break by the nodes' order.
 public func place(_ gang: Gang, on cluster: Cluster) -> PlacementAnswer {
-    if let placement = cluster.placement(of: gang) { return .placed(placement) }
-    return .waiting(Shortfall(gang, on: cluster))
+    let look = GangLook(gang, on: cluster)
+    if let placement = cluster.placement(of: look) { return .placed(placement) }
+    return .waiting(Shortfall(look, on: cluster))
 }
 
 extension Cluster {
     /// Where the ranks go; nil where there is no room, without a word about why.
-    func placement(of gang: Gang) -> Placement? {
-        let indexes = choices(for: gang).map { index(of: RoomProfile(gang, $0)) }
-        for ranks in gang.ranks.reversed() {
-            for index in indexes {
-                if let seats = index.seats(for: ranks, gang.spread) {
-                    return Placement(seats: seats, each: gang.each, seen: version)
-                }
-            }
-        }
-        return nil
-    }
+    func placement(of gang: Gang) -> Placement? { placement(of: GangLook(gang, on: self)) }
 
-    func holds(_ gang: Gang) -> Bool {
-        choices(for: gang).contains { index(of: RoomProfile(gang, $0)).holds(gang.ranks.lowerBound, gang.spread) }
-    }
+    func holds(_ gang: Gang) -> Bool { holds(GangLook(gang, on: self)) }
 
     /// The kinds of device that each rank could be given, in the order in which they are tried: those that the gang prefers,
     /// then as it wished for them. One nil where none is asked for.

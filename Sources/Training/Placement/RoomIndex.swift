@@ -114,17 +114,20 @@ struct RoomIndex: Sendable {
     /// Of one node.
     var largest: Int { levels.last.map { Int($0.room) } ?? 0 }
 
-    /// Whether so many ranks have a place now.
-    func holds(_ ranks: Int, _ spread: Gang.Spread) -> Bool {
+    /// Whether one of these numbers of ranks has a place now.
+    func holds(_ ranks: ClosedRange<Int>, _ spread: Gang.Spread) -> Bool {
+        let least = ranks.lowerBound
         switch spread {
-        case .count, .pack: total >= ranks
-        case .consolidate: largest >= ranks || capacityMax < ranks && totalOfWhole >= ranks
+        case .count, .pack: return total >= least
+        case .consolidate:
+            // Only so many as no node could ever hold may lie on several.
+            return largest >= least || capacityMax < ranks.upperBound && totalOfWhole >= max(least, capacityMax + 1)
         }
     }
 
     /// Seats for exactly so many ranks, or nil.
     func seats(for ranks: Int, _ spread: Gang.Spread) -> [Placement.Seat]? {
-        guard holds(ranks, spread) else { return nil }
+        guard holds(ranks...ranks, spread) else { return nil }
         switch spread {
         case .count: return anywhere(ranks)
         case .consolidate: return tightest(ranks) ?? onWhole(ranks)

@@ -16,10 +16,11 @@ public struct Shortfall: Equatable, Sendable {
     /// With the nodes that are lost now there would be room.
     public let isForWantOfNodes: Bool
 
-    init(_ gang: Gang, on cluster: Cluster) {
+    init(_ gang: Gang, on cluster: Cluster) { self.init(GangLook(gang, on: cluster), on: cluster) }
+
+    init(_ look: GangLook, on cluster: Cluster) {
+        let (gang, choices, indexes) = (look.gang, look.choices, cluster.indexes(for: look))
         (ranks, each, rule) = (gang.ranks.lowerBound, gang.each, gang.nodes)
-        let choices = cluster.choices(for: gang)
-        let indexes = choices.map { cluster.index(of: RoomProfile(gang, $0)) }
         let (atBest, now) = (indexes.map(\.capacity).max() ?? 0, indexes.map(\.total).max() ?? 0)
         isForWantOfNodes = atBest < ranks && Shortfall.room(for: gang, onAllOf: cluster, choices) >= ranks
         reason =

@@ -102,8 +102,8 @@ struct Matchmaker {
     /// The same number of ranks on another kind.
     private static func seat(_ candidate: Candidate, on kind: Int, _ cluster: Cluster) -> Placement? {
         let ranks = candidate.placement.ranks
-        for choice in cluster.choices(for: candidate.gang) where choice?.kind == kind {
-            let index = cluster.index(of: RoomProfile(candidate.gang, choice))
+        let look = GangLook(candidate.gang, on: cluster)
+        for (choice, index) in zip(look.choices, cluster.indexes(for: look)) where choice?.kind == kind {
             if let seats = index.seats(for: ranks, candidate.gang.spread) {
                 return Placement(seats: seats, each: candidate.gang.each, seen: cluster.version)
             }

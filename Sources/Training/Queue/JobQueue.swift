@@ -4,10 +4,7 @@
 ///
 /// Lines stand in lanes. Most policies have one; under `fair` each team has its own for each priority, and the lane that has the
 /// least for its weight is looked at first.
-public struct JobQueue: Sendable {
-    /// What the caller names a job by, from `submit` until `end`.
-    public typealias Ticket = Int
-
+public struct JobQueue: KeptQueue {
     /// A job's place in its line, with what is asked of every one on the way.
     private struct Entry: Sendable {
         let turn: Turn
@@ -79,8 +76,8 @@ public struct JobQueue: Sendable {
     private var laneOf: [String: [Int: Int]] = [:]
     private var served: [String: Double] = [:]
     private var use: TeamUse
-    private var ends = SortedChunks<Reservation.End>()
-    private var endOf: [Ticket: Reservation.End] = [:]
+    private var ends = SortedChunks<Due>()
+    private var endOf: [Ticket: Due] = [:]
     public private(set) var waiting = 0
 
     // Of the pass under way, and until the next one begins.
@@ -93,18 +90,19 @@ public struct JobQueue: Sendable {
 
     /// Of running jobs that are submitted, the places are taken on this cluster.
     public init(_ cluster: Cluster, by policy: QueuePolicy, quotas: [String: TeamQuota] = [:]) {
-        precondition(!policy.preempts, "a policy that stops running jobs looks at all of them: see `schedule`")
+        precondition(!policy.preempts, "a policy that stops running jobs has a queue of its own: see `PreemptingQueue`")
         (self.cluster, self.policy, use) = (cluster, policy, TeamUse(quotas))
     }
 
     public subscript(ticket: Ticket) -> QueuedJob? { jobs.indices.contains(ticket) ? jobs[ticket] : nil }
 
-    /// When the next running job is expected to end, in the clock's milliseconds.
     public var nextEnd: Int64? { ends.first?.at }
+    public var nextChange: Int64? { nil }
+
+    public func ended(by now: Int64) -> [Ticket] { ends.through(now) }
 
     // MARK: Coming and going
 
-    /// Takes a job, waiting or running.
     public mutating func submit(_ job: QueuedJob, now: Int64) -> Ticket {
         let ticket = vacant.popLast() ?? jobs.count
         if ticket == jobs.count { jobs.append(job) } else { jobs[ticket] = job }
@@ -120,7 +118,6 @@ public struct JobQueue: Sendable {
         return ticket
     }
 
-    /// It has ended, or waits no more: what it had is free.
     public mutating func end(_ ticket: Ticket) {
         guard let job = self[ticket] else { return }
         if let placement = job.running {
@@ -145,7 +142,7 @@ public struct JobQueue: Sendable {
         use.add(placement, of: job.team)
         served[job.team, default: 0] += Double(job.rate)
         guard let remaining = job.remaining else { return }
-        let end = Reservation.End(at: now + remaining, number: job.number, ticket: ticket)
+        let end = Due(at: now + remaining, number: job.number, ticket: ticket)
         ends.insert(end)
         endOf[ticket] = end
     }
@@ -178,7 +175,6 @@ public struct JobQueue: Sendable {
 
     // MARK: A pass
 
-    /// Starts what can start now: those run from here on. Its `job`s are tickets; why the others wait is asked for with `wait`.
     public mutating func pass(now: Int64) -> Schedule {
         begin(now)
         var schedule = Schedule()
@@ -339,7 +335,6 @@ public struct JobQueue: Sendable {
 
     // MARK: Telling
 
-    /// Why a job waits after the last pass; nil where that did not look at it.
     public func wait(of ticket: Ticket) -> Schedule.Wait? {
         guard let job = self[ticket], job.running == nil, let shape = shapeOf[job.gang] else { return nil }
         if let limit = overQuota[ticket] { return .overQuota(limit: limit) }

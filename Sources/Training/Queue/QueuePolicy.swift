@@ -57,6 +57,14 @@ public struct QueuePolicy: Equatable, Sendable {
     /// Whether the order of two jobs can change while nothing starts, ends or arrives.
     var changesWithTime: Bool { if case .attained = order { true } else { false } }
 
+    /// Whether a job's turn follows from itself alone.
+    var isOrderedByJob: Bool {
+        switch order {
+        case .submission, .remaining, .attained: true
+        case .share, .weighted: false
+        }
+    }
+
     /// When a running job next falls behind, in milliseconds from now; nil when it does not.
     func nextFall(of job: QueuedJob) -> Int64? {
         guard case .attained(let limits) = order, let limit = limits.first(where: { $0 > job.attained }) else { return nil }
@@ -69,10 +77,9 @@ extension QueuePolicy {
     /// The jobs in the order in which they are looked at.
     func sorted(_ jobs: [QueuedJob], on cluster: Cluster, now: Int64) -> [Int] {
         switch order {
-        case .submission, .remaining, .weighted:
+        case .submission, .remaining, .attained, .weighted:
             let scales = scales(for: jobs, on: cluster, now: now)
             return Self.sorted(jobs.map { turn(of: $0, by: scales) }) { $0 < $1 }
-        case .attained(let limits): return byAttained(jobs, limits)
         case .share(let weights): return byShare(jobs, weights)
         }
     }
@@ -85,10 +92,14 @@ extension QueuePolicy {
     /// Where a job stands among those that it is compared with: of a lane, see `JobQueue`.
     func turn(of job: QueuedJob, by scales: QueueScales?) -> Turn {
         switch order {
-        case .submission, .share, .attained: Turn(-job.priority, job.submitted, job.number)
-        case .remaining: Turn(-job.priority, job.remaining ?? .max, job.number)
+        case .submission, .share: return Turn(-job.priority, job.submitted, job.number)
+        case .remaining: return Turn(-job.priority, job.remaining ?? .max, job.number)
+        case .attained(let limits):
+            let level = limits.count { $0 <= job.attained }
+            let first = (-job.priority * (limits.count + 1) + level) * 2 + (job.running == nil ? 1 : 0)
+            return Turn(first, job.firstStart ?? .max, then: job.submitted, job.number)
         // Points in millionths, so that equals are equal.
-        case .weighted: Turn(0, -Int64(((scales?.points(of: job) ?? 0) * 1e6).rounded()), job.number)
+        case .weighted: return Turn(0, -Int64(((scales?.points(of: job) ?? 0) * 1e6).rounded()), job.number)
         }
     }
 
@@ -96,16 +107,6 @@ extension QueuePolicy {
     private static func sorted<Key>(_ keys: [Key], by precedes: (Key, Key) -> Bool) -> [Int] {
         let isSorted = keys.indices.dropFirst().allSatisfy { precedes(keys[$0 - 1], keys[$0]) }
         return isSorted ? Array(keys.indices) : keys.indices.sorted { precedes(keys[$0], keys[$1]) }
-    }
-
-    private func byAttained(_ jobs: [QueuedJob], _ limits: [Int64]) -> [Int] {
-        let keys = jobs.map { job in
-            (
-                -job.priority, limits.count { $0 <= job.attained }, job.running == nil ? 1 : 0, job.firstStart ?? .max,
-                job.submitted, job.number
-            )
-        }
-        return Self.sorted(keys) { $0 < $1 }
     }
 
     /// Of each priority, one job after the other from the team that has the least: as if each were given what it asks for, so
@@ -123,7 +124,7 @@ extension QueuePolicy {
             }
         }
         for (_, teams) in waiting.sorted(by: { $0.key > $1.key }) {
-            var heap = TeamHeap(
+            var heap = Heap(
                 teams.map { TeamTurn(name: $0.key, weight: weights[$0.key] ?? 1, served: served[$0.key] ?? 0, waiting: $0.value) })
             while let next = heap.takeTurn({ Double(jobs[$0].rate) }) {
                 served[jobs[next].team, default: 0] += Double(jobs[next].rate)
@@ -138,17 +139,25 @@ extension QueuePolicy {
 struct Turn: Comparable, Sendable {
     let first: Int
     let second: Int64
-    let third: Int
-    init(_ first: Int, _ second: Int64, _ third: Int) { (self.first, self.second, self.third) = (first, second, third) }
+    let third: Int64
+    /// The job's, which no other has.
+    let number: Int
+    init(_ first: Int, _ second: Int64, then third: Int64 = 0, _ number: Int) {
+        (self.first, self.second, self.third, self.number) = (first, second, third, number)
+    }
+
+    /// After all of them.
+    static let end = Turn(.max, .max, then: .max, .max)
 
     static func < (a: Turn, b: Turn) -> Bool {
         if a.first != b.first { return a.first < b.first }
-        return a.second != b.second ? a.second < b.second : a.third < b.third
+        if a.second != b.second { return a.second < b.second }
+        return a.third != b.third ? a.third < b.third : a.number < b.number
     }
 }
 
 /// What a team has, and what it waits for.
-private struct TeamTurn {
+private struct TeamTurn: Comparable, Sendable {
     let name: String
     let weight: Double
     var served: Double
@@ -160,40 +169,20 @@ private struct TeamTurn {
         (self.name, self.weight, self.served, self.waiting) = (name, weight, served, waiting)
     }
 
-    func precedes(_ other: TeamTurn) -> Bool {
-        let (mine, theirs) = (served / weight, other.served / other.weight)
-        return mine != theirs ? mine < theirs : name < other.name
+    static func < (a: TeamTurn, b: TeamTurn) -> Bool {
+        let (mine, theirs) = (a.served / a.weight, b.served / b.weight)
+        return mine != theirs ? mine < theirs : a.name < b.name
     }
 }
 
-/// The team that has the least for its weight on top (a binary heap).
-private struct TeamHeap {
-    private var teams: [TeamTurn]
-
-    init(_ teams: [TeamTurn]) { self.teams = teams.sorted { $0.precedes($1) } }
-
-    /// The next job of the team on top, which then has so much more.
-    mutating func takeTurn(_ rate: (Int) -> Double) -> Int? {
-        if teams.isEmpty { return nil }
-        let next = teams[0].waiting[teams[0].taken]
-        teams[0].taken += 1
-        teams[0].served += rate(next)
-        if teams[0].taken == teams[0].waiting.count {
-            teams[0] = teams[teams.count - 1]
-            teams.removeLast()
-        }
-        sink()
+extension Heap<TeamTurn> {
+    /// The next job of the team that has the least for its weight, which then has so much more.
+    fileprivate mutating func takeTurn(_ rate: (Int) -> Double) -> Int? {
+        guard var team = first else { return nil }
+        let next = team.waiting[team.taken]
+        team.taken += 1
+        team.served += rate(next)
+        if team.taken == team.waiting.count { removeFirst() } else { replaceFirst(with: team) }
         return next
-    }
-
-    private mutating func sink() {
-        var at = 0
-        while true {
-            var least = at
-            for child in [2 * at + 1, 2 * at + 2] where child < teams.count && teams[child].precedes(teams[least]) { least = child }
-            if least == at { return }
-            teams.swapAt(at, least)
-            at = least
-        }
     }
 }

@@ -35,6 +35,7 @@ struct QueueScales {
     private let (devices, cpus, memory): (Double, Double, Double)
     /// By team: what it uses now, as a part of all that is in use, over its share.
     private var useOfShare: [String: Double] = [:]
+    private var shareOfTeam: [String: Double] = [:]
 
     init(_ weights: QueueWeights, teams: [String: Double], jobs: some Sequence<QueuedJob>, on cluster: Cluster, now: Int64) {
         (self.weights, self.now) = (weights, now)
@@ -44,16 +45,28 @@ struct QueueScales {
         for job in jobs { used[job.team, default: 0] += job.running == nil ? 0 : Double(job.rate) }
         let (all, shares) = (used.values.reduce(0, +), used.keys.reduce(0) { $0 + (teams[$1] ?? 1) })
         for (team, use) in used { useOfShare[team] = all > 0 ? use / all / ((teams[team] ?? 1) / shares) : 0 }
+        shareOfTeam = useOfShare.mapValues(share)
     }
 
-    func points(of job: QueuedJob) -> Double { terms(of: job).reduce(0) { $0 + ($1.points ?? 0) } }
+    /// The sum of what `terms` tells, which a long queue has no time to put into words.
+    func points(of job: QueuedJob) -> Double { points(of: job, share: shareOfTeam[job.team] ?? 1) }
 
     /// As if its team used nothing.
-    func pointsAtRest(of job: QueuedJob) -> Double { terms(of: job, use: 0).reduce(0) { $0 + ($1.points ?? 0) } }
+    func pointsAtRest(of job: QueuedJob) -> Double { points(of: job, share: 1) }
 
-    func terms(of job: QueuedJob) -> [QueueTerm] { terms(of: job, use: useOfShare[job.team] ?? 0) }
+    private func points(of job: QueuedJob, share: Double) -> Double {
+        var points = weights.priority * (Double(job.priority) / 1_000)
+        points += weights.age * age(max(0, now - job.submitted))
+        points += weights.share * share
+        points += weights.size == 0 ? 0 : weights.size * size(of: job)
+        return points + weights.attained * attained(job)
+    }
 
-    private func terms(of job: QueuedJob, use: Double) -> [QueueTerm] {
+    private func age(_ waited: Int64) -> Double { min(1, Double(waited) / Double(max(1, weights.ageFull))) }
+    private func attained(_ job: QueuedJob) -> Double { 1 / (1 + Double(job.attained) / 3_600_000) }
+
+    func terms(of job: QueuedJob) -> [QueueTerm] {
+        let use = useOfShare[job.team] ?? 0
         let waited = max(0, now - job.submitted)
         let hours = Double(job.attained) / 3_600_000
         let size = size(of: job)
@@ -63,7 +76,7 @@ struct QueueScales {
                 name: "priority", weight: weights.priority, factor: Double(job.priority) / 1_000,
                 because: "priority \(job.priority) of 1000"),
             QueueTerm(
-                name: "age", weight: weights.age, factor: min(1, Double(waited) / Double(max(1, weights.ageFull))),
+                name: "age", weight: weights.age, factor: age(waited),
                 because: "\(waited / 1_000) s since its submission, of \(weights.ageFull / 1_000) s"),
             QueueTerm(
                 name: "share", weight: weights.share, factor: share(use),
@@ -71,7 +84,7 @@ struct QueueScales {
                     ? "\(team) use\(job.team.isEmpty ? "" : "s") nothing now" : "\(team): \(Self.percent(use)) of the share in use"),
             QueueTerm(name: "size", weight: weights.size, factor: size, because: "\(Self.percent(size)) of the nodes"),
             QueueTerm(
-                name: "attained", weight: weights.attained, factor: 1 / (1 + hours),
+                name: "attained", weight: weights.attained, factor: attained(job),
                 because: "\(Double(Int(hours * 100)) / 100) hours of a device until now"),
         ].filter { $0.weight != 0 }
     }

@@ -1,14 +1,27 @@
+/// When something is expected of a running job: that it is gone, say.
+struct Due: Comparable, Sendable {
+    /// In the clock's milliseconds.
+    var at: Int64
+    var number: Int
+    var ticket: JobQueue.Ticket
+    static func < (a: Due, b: Due) -> Bool { a.at != b.at ? a.at < b.at : a.number < b.number }
+}
+
+extension SortedChunks<Due> {
+    /// Whose moment has come, the first first.
+    func through(_ now: Int64) -> [JobQueue.Ticket] {
+        var tickets: [JobQueue.Ticket] = []
+        walk { due in
+            if due.at <= now { tickets.append(due.ticket) }
+            return due.at > now
+        }
+        return tickets
+    }
+}
+
 /// The earliest time and place for a job that has none now, kept free of jobs that would not be gone by then (EASY backfill;
 /// Lifka, JSSPP 1995). It stands on how long running jobs are expected to run; one of unknown length is taken to run on.
 struct Reservation {
-    /// When a running job is expected to be gone.
-    struct End: Comparable, Sendable {
-        var at: Int64
-        var number: Int
-        var ticket: JobQueue.Ticket
-        static func < (a: End, b: End) -> Bool { a.at != b.at ? a.at < b.at : a.number < b.number }
-    }
-
     let job: JobQueue.Ticket
     /// When its place is free.
     let from: Int64
@@ -17,7 +30,7 @@ struct Reservation {
 
     /// Nil when its place comes free at no known time. `cluster` has no room for the gang.
     init?(
-        for job: JobQueue.Ticket, _ gang: Gang, on cluster: Cluster, ends: SortedChunks<End>,
+        for job: JobQueue.Ticket, _ gang: Gang, on cluster: Cluster, ends: SortedChunks<Due>,
         places: (JobQueue.Ticket) -> Placement?
     ) {
         var later = cluster.prepared(onlyFor: gang)

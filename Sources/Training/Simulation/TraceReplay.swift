@@ -19,15 +19,13 @@ public struct TraceReplay: Sendable {
 
     private let policy: QueuePolicy
     private let trace: JobTrace
-    private var cluster: Cluster
-    /// Waiting and running ones, where running ones may lose their places; their numbers are places in the trace.
-    private var active: [QueuedJob] = []
+    /// With nothing running.
+    private let cluster: Cluster
     private var now: Int64 = 0
     private var progress: [Progress]
 
     private struct Progress {
         var start: Int64?
-        var served: Int64 = 0
         var preemptions = 0
         var gang: Gang
     }
@@ -37,7 +35,7 @@ public struct TraceReplay: Sendable {
         (self.trace, self.policy, gpus) = (trace, policy, nodes * gpusPerNode)
         let kind = AcceleratorKind(resource: "gpu")
         let digits = String(nodes).count
-        cluster = Cluster(
+        var cluster = Cluster(
             (0..<nodes).map { number in
                 let text = String(number)
                 let name = "node-" + String(repeating: "0", count: digits - text.count) + text
@@ -45,6 +43,7 @@ public struct TraceReplay: Sendable {
             })
         let demand = Demand(accelerators: [AcceleratorWish(.any)])
         cluster.prepare(for: Gang(ranks: 1...1, each: demand))
+        self.cluster = cluster
         progress = trace.jobs.map { job in
             Progress(gang: Gang(ranks: job.gpus...job.gpus, each: demand, spread: spread))
         }
@@ -52,98 +51,53 @@ public struct TraceReplay: Sendable {
 
     /// Runs to the end. `watch` hears now and then how many jobs have ended.
     public mutating func run(watch: (_ ended: Int) -> Void = { _ in }) {
-        if policy.preempts { runPreempting(watch) } else { runFilling(watch) }
+        if policy.preempts {
+            var queue = PreemptingQueue(cluster, by: policy)
+            run(&queue, watch)
+        } else {
+            var queue = JobQueue(cluster, by: policy)
+            run(&queue, watch)
+        }
         runs.sort { ($0.submitted, $0.start) < ($1.submitted, $1.start) }
     }
 
-    /// Running jobs keep their places: the queue is kept from one moment to the next.
-    private mutating func runFilling(_ watch: (_ ended: Int) -> Void) {
-        var queue = JobQueue(cluster, by: policy)
+    private mutating func run(_ queue: inout some KeptQueue, _ watch: (_ ended: Int) -> Void) {
         var next = 0
-        var running: [Reservation.End] = []
-        var ends = SortedChunks<Reservation.End>()
-        while next < trace.jobs.count || queue.waiting > 0 || !ends.isEmpty {
-            now = min(next < trace.jobs.count ? trace.jobs[next].submitted * 1_000 : .max, ends.first?.at ?? .max)
+        while next < trace.jobs.count || queue.waiting > 0 || queue.nextEnd != nil {
+            let arrival = next < trace.jobs.count ? trace.jobs[next].submitted * 1_000 : .max
+            now = min(arrival, queue.nextEnd ?? .max, queue.nextChange ?? .max)
             precondition(now < .max, "jobs wait that nothing can start")
-            running.removeAll(keepingCapacity: true)
-            ends.walk { end in
-                if end.at == now { running.append(end) }
-                return end.at > now
-            }
-            for end in running {
-                ends.remove(end)
-                queue.end(end.ticket)
-                finish(end.number)
+            for ticket in queue.ended(by: now) {
+                if let job = queue[ticket] { finish(job.number) }
+                queue.end(ticket)
             }
             while next < trace.jobs.count, trace.jobs[next].submitted * 1_000 == now {
-                if let job = admitted(next, on: cluster) { _ = queue.submit(job, now: now) }
+                if let job = admitted(next) { _ = queue.submit(job, now: now) }
                 next += 1
             }
             guard queue.waiting > 0 else { continue }
             decisions += 1
-            for start in queue.pass(now: now).starts {
-                guard let job = queue[start.job] else { continue }
-                progress[job.number].start = now
-                ends.insert(.init(at: now + (job.remaining ?? 0), number: job.number, ticket: start.job))
-            }
+            hear(queue.pass(now: now), of: queue)
             if decisions % 4_096 == 0 { watch(runs.count) }
         }
     }
 
-    private mutating func runPreempting(_ watch: (_ ended: Int) -> Void) {
-        var next = 0
-        let empty = cluster
-        while next < trace.jobs.count || !active.isEmpty {
-            advance(to: nextEvent(arrival: next < trace.jobs.count ? trace.jobs[next].submitted * 1_000 : nil))
-            endFinished()
-            while next < trace.jobs.count, trace.jobs[next].submitted * 1_000 == now {
-                if let job = admitted(next, on: empty) { active.append(job) }
-                next += 1
-            }
-            decide()
-            if decisions % 4_096 == 0 { watch(runs.count) }
+    private mutating func hear(_ decided: Schedule, of queue: some KeptQueue) {
+        for ticket in decided.stops { if let job = queue[ticket] { progress[job.number].preemptions += 1 } }
+        for start in decided.starts {
+            guard let job = queue[start.job] else { continue }
+            progress[job.number].start = progress[job.number].start ?? now
         }
     }
 
     /// The job, where these nodes could ever hold it.
-    private mutating func admitted(_ index: Int, on empty: Cluster) -> QueuedJob? {
+    private mutating func admitted(_ index: Int) -> QueuedJob? {
         let job = trace.jobs[index]
-        if Shortfall(progress[index].gang, on: empty).isForEver {
+        if Shortfall(progress[index].gang, on: cluster).isForEver {
             refused.append(job)
             return nil
         }
         return QueuedJob(number: index, gang: progress[index].gang, submitted: now, remaining: job.duration * 1_000)
-    }
-
-    private func nextEvent(arrival: Int64?) -> Int64 {
-        var next = arrival ?? .max
-        for index in active.indices where active[index].running != nil {
-            next = min(next, now + (active[index].remaining ?? 0))
-            if policy.changesWithTime, let fall = policy.nextFall(of: active[index]) { next = min(next, now + fall) }
-        }
-        precondition(next < .max, "jobs wait that nothing can start")
-        return next
-    }
-
-    private mutating func advance(to moment: Int64) {
-        let passed = moment - now
-        for index in active.indices where active[index].running != nil {
-            active[index].attained += passed * active[index].rate
-            active[index].remaining = (active[index].remaining ?? 0) - passed
-            progress[active[index].number].served += passed
-        }
-        now = moment
-    }
-
-    private mutating func endFinished() {
-        var ended: [Int] = []
-        for index in active.indices where active[index].remaining == 0 && active[index].running != nil { ended.append(index) }
-        for index in ended {
-            let job = active[index]
-            if let placement = job.running { cluster.giveBack(placement) }
-            finish(job.number)
-        }
-        for index in ended.reversed() { active.remove(at: index) }
     }
 
     private mutating func finish(_ number: Int) {
@@ -153,24 +107,6 @@ public struct TraceReplay: Sendable {
             Run(
                 id: origin.id, submitted: origin.submitted, start: start, end: end,
                 wait: end - origin.submitted - origin.duration, preemptions: facts.preemptions))
-    }
-
-    private mutating func decide() {
-        guard active.indices.contains(where: { active[$0].running == nil }) || policy.changesWithTime else { return }
-        decisions += 1
-        let decided = schedule(active, on: cluster, by: policy, now: now)
-        for index in decided.stops {
-            if let placement = active[index].running { cluster.giveBack(placement) }
-            active[index].running = nil
-            progress[active[index].number].preemptions += 1
-        }
-        for start in decided.starts {
-            cluster.take(start.placement)
-            active[start.job].running = start.placement
-            active[start.job].firstStart = active[start.job].firstStart ?? now
-            let number = active[start.job].number
-            progress[number].start = progress[number].start ?? now
-        }
     }
 }
 
