@@ -96,6 +96,17 @@ class Fitting(unittest.TestCase):
                 self.assertLessEqual(ours["steps"], 12 * 45 + 12)
                 self.assertLess(ours["final"], 0.25)
 
+    def test_a_rank_that_is_killed_at_the_end_is_stood_in_for(self):
+        with Job(FIT, "--epochs", 1, "--samples", 300, world=2, environment=QUIET,
+                 python_path=[str(TESTS / "surroundings" / "lingering")]) as job:
+            job.wait_until(lambda: "lingers" in job.ranks[1].text())  # the other waits for it, or soon will
+            job.kill(1)
+            job.wait_until(lambda: len(job.history) == 3)
+            job.wait_for_end()
+            lines = job.lines("rank ")
+            self.assertEqual(sorted(one.split()[0] for one in lines), ["0", "1", "1"], job.story())
+            self.assertEqual(len({one.split("weights")[1] for one in lines}), 1, job.story())
+
     def test_data_sets_more_than_one_fit_and_a_loop_of_its_own_keep_ranks_equal(self):
         with Job(TESTS / "scripts" / "keras_ways.py", world=2, environment=QUIET) as job:
             job.wait_for_end()
