@@ -85,6 +85,19 @@ struct JobUnderTest {
         #expect(job.machine.epoch == 5 && job.machine.state == .running)
     }
 
+    @Test(arguments: [false, true]) func `where only replacements are left that took no part yet, the whole job starts again`(
+        hasMet: Bool
+    ) {
+        var job = JobUnderTest(ranks: 3)
+        job.run()
+        _ = job.die(1, survivable: true)
+        job.launchAll()
+        if hasMet { job.tell(.met(slot: 1, life: 1)) }
+        #expect(job.die(0, survivable: true) == [.launch(slot: 0, life: 1)], "rank 2 is there")
+        #expect(job.die(2, survivable: true) == [.stop(withinSeconds: 0, checkpoint: false)])
+        #expect(job.machine.stopping == .restart && job.machine.losses.last?.wasSurvived == false)
+    }
+
     @Test func `what cannot be survived starts the whole job again, once all of it is gone`() {
         var job = JobUnderTest(ranks: 2)
         job.run()

@@ -136,7 +136,8 @@ extension JobMachine {
         let isFailure = death.kind != .needsRestart && !wasCounted(death, at: now)
         if isFailure { failures += 1 }
         let isSpent = failures > spec.failuresMax
-        let others = ranks.indices.contains { $0 != slot && (ranks[$0].state == .up || ranks[$0].state == .joining) }
+        // A replacement that has not taken part yet has no state to go on from: alone it would wait for ever.
+        let others = ranks.indices.contains { $0 != slot && ranks[$0].state == .up && ranks[$0].hasMet }
         let survives = survivable && epoch > 0 && others && !isSpent && !ranks.contains { $0.state == .done }
         let isHopeless = isFailure && !survives && failsAlike(death, step: step)
         record(slot, death, step, survived: survives, at: now)
