@@ -5,6 +5,7 @@ from . import line
 NAMES_MAX = 64
 
 _steps = 0
+logged = set()  # names that the script has logged
 
 
 def log(step=None, **values):
@@ -16,9 +17,25 @@ def log(step=None, **values):
         return
     if len(values) > NAMES_MAX:
         raise ValueError(f"openclaw.log takes {NAMES_MAX} values at once; these are {len(values)}.")
-    numbers = {name: float(value) for name, value in values.items()}  # a tensor of one element is a number too
+    numbers = {name: _number(value) for name, value in values.items()}
+    logged.update(numbers)
     at = step if step is not None else training.step if training is not None else _steps
     line.say("log", step=int(at), values=numbers)
+
+
+def total(steps=None, epochs=None):
+    """How much there is to do in all: the status then tells how far the job is, and how long it still takes."""
+    numbers = {f"{name}_total": int(count) for name, count in (("steps", steps), ("epochs", epochs)) if count is not None}
+    training = _training()
+    if training is not None:
+        training.totals.update(numbers)
+    elif numbers:
+        line.say("progress", step=0, **numbers)
+
+
+def _number(value):
+    """A tensor of one element is a number too."""
+    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def output(path):

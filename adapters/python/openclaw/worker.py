@@ -1,6 +1,7 @@
 """Worker: the line to the process that supervises this rank. Newline-delimited JSON over its unix socket."""
 
 import json
+import math
 import os
 import socket
 import sys
@@ -28,6 +29,7 @@ class Worker:
         self._membership = None
         self._dead = set()
         self._on_death = []
+        self._infinite = set()  # names of values that were told to be no finite numbers
         self.checkpoint_wanted = False
         self.stop_within_s = None  # set when the Worker asked to stop: how long there is
         self.stop_with_checkpoint = False
@@ -55,7 +57,12 @@ class Worker:
         """One message; False when nobody listens any more."""
         if not self.is_connected:
             return False
-        line = json.dumps({"type": kind, **values}, default=str).encode()
+        message = {"type": kind, **values}
+        try:
+            line = json.dumps(message, default=str, allow_nan=False).encode()
+        except ValueError:  # JSON has no infinity, and no "not a number": a line with one would end the connection
+            line = json.dumps(_finite(message), default=str).encode()
+            self._tell_of_infinite(kind, values)
         if len(line) + 1 > LINE_BYTES_MAX:
             line = json.dumps({"type": "warning", "what": f"A {kind} message was too long to be sent.",
                                "why": f"It has {len(line)} bytes; a line may have {LINE_BYTES_MAX}.",
@@ -67,6 +74,15 @@ class Worker:
         except OSError:
             self.is_connected = False
             return False
+
+    def _tell_of_infinite(self, kind, values):
+        """A loss that is no number any more is the first that a person should hear of."""
+        logged = values.get("values") if kind == "log" else None
+        for name, value in (logged or {}).items():
+            if isinstance(value, float) and not math.isfinite(value) and name not in self._infinite:
+                self._infinite.add(name)
+                self.warn(f"{name} is {value}.", f"It was logged so at step {values.get('step')}.",
+                          "Look at the learning rate and the data of the steps before; its curve holds finite values only.")
 
     def warn(self, what, why, fix):
         """Tells the person who runs the job; on the job's own output too, where no Worker listens."""
@@ -164,6 +180,15 @@ class Worker:
             self._news.notify_all()
         for act in self._on_death:
             act(slot)
+
+
+def _finite(value):
+    """The same with None in place of each number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def stacks():

@@ -182,6 +182,8 @@ def _backward():
             if _is_ghost():
                 models = [model for _, model in _training.registry.living("models")]
                 return _training.ghost.backward(models)
+            if _training is not None and arguments:
+                _training.saw_loss(arguments[0])
             return _original(*arguments, **options)
 
         setattr(owner, name, functools.wraps(original)(backward))

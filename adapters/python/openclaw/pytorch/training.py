@@ -13,7 +13,7 @@ from ..checkpoint import CheckpointFolder, CheckpointWriter
 from ..exchange import Exchange, Unit
 from ..ending import NEEDS_OWN_GROUP, leave_as_asked
 from ..mesh import WIRES, Mesh
-from ..pace import Pace, chosen_wire
+from ..pace import Pace
 from . import snapshot
 from .ghost import Ghost
 from .gradients import GradientUnit
@@ -161,6 +161,12 @@ class Training:
 
     # -- gradients
 
+    def saw_loss(self, value):
+        """What a backward begins with is the loss, unless a scaler has made it larger."""
+        if self.pace is not None and isinstance(value, torch.Tensor) and value.numel() == 1 and not any(
+                scaler.is_enabled() for _, scaler in self.registry.living("scalers")):
+            self.pace.loss = value.detach()
+
     def begin_step_unit(self):
         unit = GradientUnit(self.wire)
         self.pace.unit = unit
@@ -202,13 +208,14 @@ class Training:
         now = time.monotonic()
         step_s, wait_s, sent = self.pace.since_tick(self.step)
         wishes = (_CHECKPOINT if self._wants_checkpoint(now) else 0) | (_STOP if self.worker.stop_within_s is not None else 0)
+        wishes |= self.pace.wire_wish(self.wire, self.leads)
         own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, wait_s, sent)
         table = [_TICK.unpack(one) for one in self.exchange.gather(own).values()]
         self.pace.ticked(self.step)
         self._tick_interval = max(1, min(TICK_STEPS_MAX, round(TICK_EVERY_S / max(1e-6, max(row[2] for row in table)))))
         self._tick_at = self.step + self._tick_interval
         if self.contract.wire == "auto":
-            self.wire = chosen_wire(self.wire, self.step, table)
+            self.wire = self.pace.agreed_wire(self.wire, self.step, table)
         if self.in_takeover:  # its laps are not part of what a checkpoint describes
             return
         if any(row[1] & (_CHECKPOINT | _STOP) for row in table):

@@ -14,7 +14,7 @@ from .. import ending, line, peers
 from ..checkpoint import CheckpointFolder, CheckpointWriter
 from ..exchange import Exchange, Unit
 from ..mesh import WIRES, Mesh
-from ..pace import Pace, chosen_wire
+from ..pace import Pace
 from . import snapshot
 from .coming import Coming
 from .gradients import StepUnit
@@ -241,13 +241,14 @@ class Training:
         now = time.monotonic()
         step_s, wait_s, sent = self.pace.since_tick(self.step)
         wishes = (_CHECKPOINT if self._wants_checkpoint(now) else 0) | (_STOP if self.worker.stop_within_s is not None else 0)
+        wishes |= self.pace.wire_wish(self.wire, self.leads)
         own = _TICK.pack(self._epoch_to_admit(), wishes, step_s, wait_s, sent)
         table = [_TICK.unpack(one) for one in self.exchange.gather(own).values()]
         self.pace.ticked(self.step)
         self.tick_interval = max(1, min(TICK_STEPS_MAX, round(TICK_EVERY_S / max(1e-6, max(row[2] for row in table)))))
         self.tick_at = self.step + self.tick_interval
         if self.contract.wire == "auto":
-            self.wire = chosen_wire(self.wire, self.step, table)
+            self.wire = self.pace.agreed_wire(self.wire, self.step, table)
         if any(row[1] & (_CHECKPOINT | _STOP) for row in table):
             self._checkpoint(is_last=any(row[1] & _STOP for row in table))
         if any(row[0] for row in table):
