@@ -23,6 +23,13 @@ static void *library_of_this_build(void) {
     return NULL;
 }
 
+static claw_rpc_log heard;
+
+static void pass_on(gpr_log_func_args *said) {
+    claw_rpc_log log = heard;
+    if (log) log(said->severity == GPR_LOG_SEVERITY_ERROR, said->message ? said->message : "");
+}
+
 static void open_library(void) {
     void *library = library_of_this_build();
     if (!library) return;
@@ -32,10 +39,12 @@ static void open_library(void) {
         return;                                                                         \
     }
     CLAW_GRPC_FUNCTIONS(CLAW_GRPC_FIND)
+    claw_grpc.gpr_set_log_function(pass_on);
     claw_grpc.grpc_init();
 }
 
-const char *claw_rpc_open(void) {
+const char *claw_rpc_open(claw_rpc_log log) {
+    heard = log;
     pthread_once(&once, open_library);
     return failure[0] ? failure : NULL;
 }

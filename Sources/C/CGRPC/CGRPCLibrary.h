@@ -6,6 +6,7 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
+#include <grpc/support/log.h>
 #include <grpc/support/time.h>
 
 #define CLAW_GRPC_FUNCTIONS(each)                                                                                              \
@@ -19,7 +20,7 @@
     each(grpc_call_details_destroy) each(grpc_slice_from_copied_buffer) each(grpc_slice_from_copied_string)                     \
     each(grpc_slice_unref) each(grpc_raw_byte_buffer_create) each(grpc_byte_buffer_destroy) each(grpc_byte_buffer_reader_init)  \
     each(grpc_byte_buffer_reader_readall) each(grpc_byte_buffer_reader_destroy) each(gpr_inf_future) each(gpr_now)              \
-    each(gpr_time_add) each(gpr_time_from_millis) each(grpc_ssl_credentials_create_ex) each(grpc_ssl_server_credentials_create_ex)
+    each(gpr_time_add) each(gpr_time_from_millis) each(gpr_set_log_function) each(grpc_ssl_credentials_create_ex) each(grpc_ssl_server_credentials_create_ex)
 
 #define CLAW_GRPC_FIELD(name) __typeof__(name) *name;
 typedef struct claw_grpc_library {

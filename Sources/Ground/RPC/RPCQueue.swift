@@ -10,12 +10,13 @@ import Synchronization
     nonisolated(unsafe) let queue: OpaquePointer
 
     private static let opened = Mutex<RPCQueue?>(nil)
+    private static let said = LibraryLog()
 
     /// Opens the library when it is first needed: whoever calls nobody does not pay for it.
     static func open() throws(Fault) -> RPCQueue {
         try opened.withLock { opened throws(Fault) in
             if let opened { return opened }
-            if let reason = unsafe claw_rpc_open() {
+            if let reason = unsafe claw_rpc_open({ isError, text in unsafe RPCQueue.said.hear(isError != 0, text) }) {
                 throw Fault(
                     .unavailable, what: "Workers cannot be spoken to: gRPC's C library cannot be used.",
                     why: unsafe String(cString: reason) + ".", fix: "Install it (Debian and Ubuntu: libgrpc29, or libgrpc-dev).")

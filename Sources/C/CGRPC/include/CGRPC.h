@@ -11,8 +11,12 @@ typedef struct claw_rpc_server claw_rpc_server;
 typedef struct claw_rpc_call claw_rpc_call;
 typedef struct claw_rpc_batch claw_rpc_batch;
 
-/// Opens the library and starts it. Returns NULL, or why it cannot be (owned by this door).
-const char *claw_rpc_open(void);
+/// Hears what the core would write to stderr in a format of its own, on any thread.
+typedef void (*claw_rpc_log)(int is_error, const char *message);
+
+/// Opens the library and starts it. Returns NULL, or why it cannot be (owned by this door). Calls are one after the other, with
+/// the same `log`.
+const char *claw_rpc_open(claw_rpc_log log);
 
 /// One queue of everything that completes.
 claw_rpc_queue *claw_rpc_queue_make(void);
