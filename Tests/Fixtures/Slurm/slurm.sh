@@ -4,7 +4,7 @@
 #   slurm.sh start FOLDER       starts it; Slurm's programs find it by SLURM_CONF=FOLDER/slurm.conf
 #   slurm.sh lose FOLDER NODE   loses a node: its slurmd and everything that its steps had started are killed
 #   slurm.sh return FOLDER NODE it is back
-#   slurm.sh stop FOLDER        ends all of it
+#   slurm.sh stop FOLDER        ends all of it; so does the end of the process that started it, and FOLDER's removal
 # CPUS=n: of each node (standard: 2).
 set -euo pipefail
 export PATH=$PATH:/usr/sbin
@@ -26,7 +26,7 @@ sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print(*[s.getsockname()[1] for s in sockets])'
 }
 
-# What a node's slurmd and its steps carry in their environment, and no other process.
+# What a node's slurmd and its steps (or the controller, as node "control") carry in their environment, and no other process.
 mark() { echo "CLAW_SLURM_NODE=$1/$2"; }
 start_node() { env "$(mark "$1" "$2")" slurmd -N "$2" 2>>"$1/log/start"; }
 
@@ -52,11 +52,14 @@ lose() {
 }
 
 stop() {
-    local daemon node
-    for node in n1 n2; do lose "$1" "$node"; done
-    for daemon in slurmctld munged; do
-        [ ! -f "$1/$daemon.pid" ] || kill "$(cat "$1/$daemon.pid")" 2>/dev/null || true
-    done
+    local node
+    for node in n1 n2 control; do lose "$1" "$node"; done
+}
+
+# A test that fails does not come to its `stop`.
+watch() {
+    while [ -d "$1" ] && kill -0 "$2" 2>/dev/null; do sleep 1; done
+    stop "$1"
 }
 
 configure() {
@@ -111,9 +114,10 @@ start() {
     configure "$folder"
     export SLURM_CONF=$folder/slurm.conf
     trap 'stop "$folder"' ERR
-    munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --pid-file="$folder/munged.pid" \
+    setsid bash "$0" watch "$folder" "$PPID" </dev/null >/dev/null 2>&1 &
+    env "$(mark "$folder" control)" munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --pid-file="$folder/munged.pid" \
         --log-file="$folder/log/munged" --seed-file="$folder/munge/seed" 2>>"$folder/log/start"
-    slurmctld -c 2>>"$folder/log/start"
+    env "$(mark "$folder" control)" slurmctld -c 2>>"$folder/log/start"
     start_node "$folder" n1
     start_node "$folder" n2
     for _ in $(seq 600); do
@@ -126,8 +130,10 @@ start() {
 
 case "${1:-}" in
 check) check ;;
+watch) watch "$2" "$3" ;;
 start | stop | lose | return)
-    folder=$(mkdir -p "$2" && cd "$2" && pwd)
+    folder=$2
+    [ "$1" = stop ] || folder=$(mkdir -p "$2" && cd "$2" && pwd)
     export SLURM_CONF=$folder/slurm.conf
     case "$1" in
     start) check && start "$folder" ;;
