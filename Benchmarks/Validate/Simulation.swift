@@ -12,15 +12,16 @@ struct Simulation: Sendable {
         var rows: [Row] = []
         for (place, scenario) in Scenario.all.enumerated() where options.only.isEmpty || scenario.name.contains(options.only) {
             let started = ContinuousClock.now
-            let results = await results(of: scenario, place: place)
-            rows += scenario.questions.map { row(scenario, $0, results) }
-            guard isatty(2) == 1 else { continue }
-            progress("\(place + 1) of \(Scenario.all.count)  \(scenario.name)  \(ContinuousClock.now - started)\n")
+            let line = ProgressLine("gates, \(place + 1) of \(Scenario.all.count)  \(scenario.name)", runs: options.runs)
+            let results = await results(of: scenario, place: place, line)
+            let answers = scenario.questions.map { row(scenario, $0, results) }
+            line.end(started.duration(to: .now), isKept: answers.allSatisfy(\.isKept))
+            rows += answers
         }
         return rows
     }
 
-    private func results(of scenario: Scenario, place: Int) async -> [RunResult] {
+    private func results(of scenario: Scenario, place: Int, _ line: ProgressLine) async -> [RunResult] {
         let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         let runs = options.runs
         // Mixed, because seeds that differ by a step of the generator would give the same numbers, shifted.
@@ -28,7 +29,12 @@ struct Simulation: Sendable {
         let seed = mixer.next() &+ UInt64(place) << 40
         return await withTaskGroup(of: [RunResult].self) { group in
             for core in 0..<cores {
-                group.addTask { stride(from: core, to: runs, by: cores).map { scenario.run(seed: seed &+ UInt64($0)) } }
+                group.addTask {
+                    stride(from: core, to: runs, by: cores).map { run in
+                        defer { line.ran() }
+                        return scenario.run(seed: seed &+ UInt64(run))
+                    }
+                }
             }
             var all: [RunResult] = []
             for await part in group { all += part }
@@ -58,15 +64,12 @@ struct Simulation: Sendable {
         for (place, scenario) in ExperimentScenario.all.enumerated()
         where options.only.isEmpty || scenario.name.contains(options.only) {
             let started = ContinuousClock.now
-            rows.append(await scenario.row(runs: options.runs, seed: options.seed &* 1_000 &+ UInt64(place)))
-            guard isatty(2) == 1 else { continue }
-            progress("\(place + 1) of \(ExperimentScenario.all.count)  \(scenario.name)  \(ContinuousClock.now - started)\n")
+            let line = ProgressLine(
+                "experiments, \(place + 1) of \(ExperimentScenario.all.count)  \(scenario.name)", runs: options.runs)
+            let row = await scenario.row(runs: options.runs, seed: options.seed &* 1_000 &+ UInt64(place))
+            line.end(started.duration(to: .now), isKept: row.isKept)
+            rows.append(row)
         }
         return rows
-    }
-
-    private func progress(_ text: String) {
-        let bytes = Array(text.utf8)
-        _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
     }
 }
