@@ -18,7 +18,7 @@ COLLECTIVES := .build/release/libopenclaw_collectives.so
 BENCHES := openclaw-allocations openclaw-analysis openclaw-appends openclaw-bandits openclaw-scheduling
 SWIFT_FILES := Package.swift Sources Tests $(wildcard Benchmarks)
 
-.PHONY: help build test demo bench validate install format lint clean setup-build setup-test setup-demo setup-bench
+.PHONY: help build test demo picture bench validate install format lint clean setup-build setup-test setup-demo setup-bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: setup-build setup-test ## builds and runs every test
 demo: build setup-demo ## a model trained through a kill and promoted, two bad ones rolled back, a better prompt found, on live traffic (SEED=n, KEEP=1)
 	@.venv/bin/python examples/fraud/demo.py --openclaw $(BINARY) $$([ -f .build/torch/made-from ] && echo --torch .build/torch/bin/python) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 	@.venv/bin/python examples/support/demo.py --openclaw $(BINARY) $(if $(SEED),--seed $(SEED))
+
+picture: ## docs/demo.svg, of what make demo prints (SEED=7)
+	@$(MAKE) demo SEED=$(or $(SEED),7) > .demo-picture.txt || { cat .demo-picture.txt; rm -f .demo-picture.txt; exit 1; }
+	@python3 scripts/picture.py .demo-picture.txt docs/demo.svg "make demo SEED=$(or $(SEED),7)" && rm -f .demo-picture.txt
 
 bench: build setup-bench ## the promised figures, measured here beside nginx, haproxy, LiteLLM, MABWiser, Vowpal Wabbit (BENCH="--only ROW...")
 	@for product in $(BENCHES); do swift build $(RELEASE) --product $$product || exit 1; done

@@ -1,21 +1,37 @@
-"""Draws a terminal's text as an SVG, for the README.
+"""Draws what the demo printed as an SVG, for the README: `make picture` runs it, and draws docs/demo.svg.
 
-    picture.py TEXT_FILE SVG_FILE [COMMAND]
+    picture.py TEXT_FILE SVG_FILE COMMAND
+
+TEXT_FILE holds all that the command printed. What make says before the first line of the demo, and long-drawn middles of a
+stage, are left out: of lines that only count on, every second one.
 """
 
 import html
 import pathlib
+import re
 import sys
 
 WIDTH, LINE, MARGIN = 8.4, 19, 18
 COLOURS = {"promoted": "#7ee787", "rolled back": "#ffa657", "ok": "#7ee787", "fail": "#ff7b72", "pass": "#7ee787"}
+# A line of the demo begins with its moment, `1:16`; one that tells a figure again is of these.
+MOMENT = re.compile(r"\d+:\d\d  ")
+COUNTING = re.compile(r" requests answered by it,| samples/s, |undisturbed: \d+ s$|of the users; \d+ seen")
+
+
+def told(lines):
+    """The demo's own lines, from its first moment on, without every second one that only counts on."""
+    begun = next((number for number, line in enumerate(lines) if MOMENT.match(line)), 0)
+    kept = []
+    for line in lines[begun:]:
+        is_counting = COUNTING.search(line) is not None
+        if not (is_counting and kept and COUNTING.search(kept[-1])):
+            kept.append(line)
+    return kept
 
 
 def main():
     text, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    lines = text.read_text().rstrip("\n").split("\n")
-    if len(sys.argv) > 3:
-        lines = ["$ " + sys.argv[3], *lines]
+    lines = ["$ " + sys.argv[3], *told(text.read_text().rstrip("\n").split("\n"))]
     columns = max(len(line) for line in lines)
     width, height = columns * WIDTH + 2 * MARGIN, len(lines) * LINE + 2 * MARGIN
     picture = [
