@@ -15,6 +15,8 @@ KILLED_FROM_STEP = 300  # of 1 200, and some more where two ranks take over what
 LIMIT = 150
 # Of two runs that nothing disturbed, with different seeds, the accuracies differ by up to 1.5 points.
 QUALITY_MARGIN = 0.02
+# Of what the version says of itself.
+MEASURED = ("held_out_accuracy", "loss")
 
 
 class Training:
@@ -127,7 +129,8 @@ class Training:
         self.screen.step(f"  held-out accuracy {self.accuracy:.3f} after {self.seconds:.0f} s, a rank killed on the way")
         self.screen.step(
             f"  {status['version']} is registered, with what it was made from: "
-            + ", ".join(f"{name} {lineage[name].removeprefix('sha256:')[:8]}" for name in ("job", "code", "data")))
+            + ", ".join(f"{name} {lineage[name].removeprefix('sha256:')[:8]}" for name in ("job", "code", "data"))
+            + "".join(f", {name} {float(lineage[f'metric.{name}']):.3f}" for name in MEASURED if f"metric.{name}" in lineage))
 
     @property
     def is_right(self):
