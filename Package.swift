@@ -52,7 +52,7 @@ let groundFloor: [Target] = [
     ground("Processes", ["CBoundProcess", "CLinux", "Faults"]),
     ground("HTTP", ["CCurl", "Faults", "JSON", "Sockets", "Telemetry"], loopSettings),
     ground("Statistics"),
-    ground("RPC", ["CGRPC", "CLinux", "Faults"]),
+    ground("RPC", ["CGRPC", "CLinux", "Faults", "JSON", "Telemetry"]),
 ]
 
 let house: [Target] = [

@@ -9,6 +9,8 @@ final class OutputLog: Sendable {
     static let bytesMax = 16 << 20
     static let lineBytesMax = 16 << 10
     static let lastLinesMax = 60
+    /// Bytes that are written at once.
+    static let pendingMax = 256 << 10
 
     private let path: String
     private let rank: Int
@@ -19,7 +21,12 @@ final class OutputLog: Sendable {
         var size: Int
         /// Begun and not ended.
         var part: [UInt8] = []
-        var last: [String] = []
+        /// The beginnings of the newest lines.
+        var last: [[UInt8]] = []
+        /// On their way to the file, so many lines: written together, because a system call for each would slow a script down
+        /// that prints much.
+        var pending: [UInt8] = []
+        var pendingLines = 0
         /// Lines that a full disk kept out of the file.
         var lost = 0
         var hasEnded = false
@@ -37,25 +44,50 @@ final class OutputLog: Sendable {
     }
 
     /// What this Worker itself has to say, between the script's lines.
-    func note(_ text: String) { state.withLock { write(Array("[worker] \(text)".utf8)[...], to: &$0, isNote: true) } }
+    func note(_ text: String) {
+        state.withLock { state in
+            OutputLog.put(Array("[worker] \(text)".utf8)[...], head, to: &state)
+            write(&state)
+        }
+    }
 
     func append(_ bytes: ArraySlice<UInt8>) {
         state.withLock { state in
+            let head = head
             var rest = bytes
-            while let end = rest.firstIndex(of: 0x0A) {
-                state.part += rest[..<end]
-                endLine(&state)
+            while let end = OutputLog.lineEnd(in: rest) {
+                if state.part.isEmpty {
+                    cut(rest[..<end], head, &state)
+                } else {
+                    state.part += rest[..<end]
+                    endPart(head, &state)
+                }
                 rest = rest[(end + 1)...]
             }
             state.part += rest
-            while state.part.count > OutputLog.lineBytesMax { endLine(&state) }
+            // What is longer than a line is cut now; the rest waits for its end.
+            if state.part.count > OutputLog.lineBytesMax {
+                let rest = (state.part.count - 1) % OutputLog.lineBytesMax + 1
+                cut(state.part.dropLast(rest), head, &state)
+                state.part.removeFirst(state.part.count - rest)
+            }
+            write(&state)
         }
+    }
+
+    /// Where the first line ends: a search of the C library's, because a script may print a hundred megabytes.
+    private static func lineEnd(in bytes: ArraySlice<UInt8>) -> Int? {
+        unsafe bytes.withUnsafeBytes { bytes -> Int? in
+            guard let start = bytes.baseAddress, let end = unsafe memchr(start, 0x0A, bytes.count) else { return nil }
+            return unsafe UnsafeRawPointer(end) - start
+        }.map { bytes.startIndex + $0 }
     }
 
     /// Nothing comes any more: what has no end of line yet is written down.
     func end() {
         state.withLock { state in
-            if !state.part.isEmpty { endLine(&state) }
+            if !state.part.isEmpty { endPart(head, &state) }
+            write(&state)
             state.hasEnded = true
         }
     }
@@ -63,23 +95,51 @@ final class OutputLog: Sendable {
     var hasEnded: Bool { state.withLock(\.hasEnded) }
 
     /// The last lines without their time, the newest last.
-    var lastLines: [String] { state.withLock(\.last) }
-
-    private func endLine(_ state: inout State) {
-        let line = state.part.prefix(OutputLog.lineBytesMax)
-        write(line.last == 0x0D ? line.dropLast() : line, to: &state)
-        state.part.removeFirst(line.count)
+    var lastLines: [String] {
+        state.withLock(\.last).suffix(OutputLog.lastLinesMax).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    private func write(_ line: ArraySlice<UInt8>, to state: inout State, isNote: Bool = false) {
-        if !isNote {
-            if state.last.count >= OutputLog.lastLinesMax { state.last.removeFirst() }
-            state.last.append(String(decoding: line.prefix(1_024), as: UTF8.self))
-        }
-        let bytes = Array("\(Timestamp.now().rfc3339) \(rank) ".utf8) + line + [0x0A]
-        if state.size + bytes.count > OutputLog.bytesMax { turnOver(&state) }
-        let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
-        if count == bytes.count { state.size += count } else { state.lost += 1 }
+    /// Lines that could not be written until now.
+    var lost: Int { state.withLock(\.lost) }
+
+    /// Begins each line that is written now.
+    private var head: [UInt8] { Array("\(Timestamp.now().rfc3339) \(rank) ".utf8) }
+
+    private func endPart(_ head: [UInt8], _ state: inout State) {
+        let part = state.part
+        state.part = []
+        cut(part[...], head, &state)
+    }
+
+    /// A line that is too long is several.
+    private func cut(_ whole: ArraySlice<UInt8>, _ head: [UInt8], _ state: inout State) {
+        var rest = whole.last == 0x0D ? whole.dropLast() : whole
+        repeat {
+            let line = rest.prefix(OutputLog.lineBytesMax)
+            rest = rest.dropFirst(line.count)
+            state.last.append(Array(line.prefix(1_024)))
+            OutputLog.put(line, head, to: &state)
+            if state.pending.count >= OutputLog.pendingMax { write(&state) }
+        } while !rest.isEmpty
+        // Now and then, so that it costs nothing for each line.
+        if state.last.count >= 4 * OutputLog.lastLinesMax { state.last.removeFirst(state.last.count - OutputLog.lastLinesMax) }
+    }
+
+    private static func put(_ line: ArraySlice<UInt8>, _ head: [UInt8], to state: inout State) {
+        state.pending += head
+        state.pending += line
+        state.pending.append(0x0A)
+        state.pendingLines += 1
+    }
+
+    private func write(_ state: inout State) {
+        guard !state.pending.isEmpty else { return }
+        defer { (state.pending, state.pendingLines) = ([], 0) }
+        if state.lost > 0 { state.pending += head + Array("[worker] \(state.lost) lines before could not be written here\n".utf8) }
+        if state.size + state.pending.count > OutputLog.bytesMax { turnOver(&state) }
+        let count = unsafe state.pending.withUnsafeBytes { unsafe Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
+        state.size += max(0, count)
+        state.lost = count == state.pending.count ? 0 : state.lost + state.pendingLines
     }
 
     private func turnOver(_ state: inout State) {

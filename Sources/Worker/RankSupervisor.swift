@@ -37,7 +37,7 @@ public actor RankSupervisor {
         self.plan = plan
         log = OutputLog(path: plan.log, rank: plan.slot)
         limits = RankLimits(
-            memoryMax: plan.memoryMax, cpusMax: plan.cpusMax, name: "\(plan.job)-\(plan.attempt)-\(plan.slot)-\(plan.life)")
+            memoryMax: plan.memoryMax, cpusMax: plan.cpusMax, name: "\(plan.job)-\(plan.slot)")
     }
 
     /// Returns when the rank has ended and the daemon knows, or does not want to.
@@ -77,7 +77,7 @@ public actor RankSupervisor {
             blocking { await self.hear(message, from: descriptor) }
         }
         var start = BoundChild.Plan(arguments: plan.command, directory: plan.directory, environment: plan.wholeEnvironment)
-        (start.cgroup, start.dataBytesMax) = (limits.cgroup, limits.dataBytesMax)
+        (start.cgroups, start.dataBytesMax) = (limits.groups.folders, limits.dataBytesMax)
         let log = log
         log.note(
             "attempt \(plan.attempt)\(plan.life > 0 ? ", replacement \(plan.life)" : ""): \(plan.command.joined(separator: " "))")
@@ -120,7 +120,7 @@ public actor RankSupervisor {
             let usage = ProcessGroup.usage(of: child.processID)
             memoryPeak = max(memoryPeak, usage.memoryBytes)
             cpu = max(cpu, usage.cpuMilliseconds)
-            if limits.cgroup == nil, plan.memoryMax > 0, usage.memoryBytes > plan.memoryMax, !isOverMemory {
+            if limits.watchesMemory, usage.memoryBytes > plan.memoryMax, !isOverMemory {
                 isOverMemory = true
                 log.note("it uses \(usage.memoryBytes >> 20) MiB, and \(plan.memoryMax >> 20) MiB is its limit: killed")
                 child.signal(SIGKILL)
@@ -148,7 +148,7 @@ public actor RankSupervisor {
         case .signalled(let number): ended.signal = number
         case .timedOut, .unknown: break  // never of a bound child
         }
-        ended.isOutOfMemory = isOverMemory || limits.wasOutOfMemory
+        ended.isOutOfMemory = isOverMemory || limits.groups.wasOutOfMemory
         ended.lastLines = Array(log.lastLines.suffix(20))
         if status != .exited(code: 0) {
             ended.exception = exception.isEmpty ? PythonException.last(in: log.lastLines) ?? "" : exception
@@ -168,7 +168,7 @@ public actor RankSupervisor {
 
     private func finish(_ ended: Ended) async {
         hasEnded = true
-        limits.remove()
+        limits.groups.remove()
         var report = Report()
         report.ended = ended
         do {

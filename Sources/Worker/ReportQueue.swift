@@ -7,6 +7,8 @@ final class ReportQueue: Sendable {
     /// Reports that must arrive and have not: past it the oldest checkpoint is left out.
     static let lastingMax = 1_024
     static let passingMax = 256
+    /// Values of one report.
+    static let loggedMax = 128
 
     private let state = Mutex(State())
 
@@ -62,12 +64,21 @@ final class ReportQueue: Sendable {
             } else if report.progress != nil {
                 state.progress = report
             } else if report.log != nil {
-                state.log = report
+                state.log = ReportQueue.joined(state.log, report)
             } else {
                 if state.passing.count >= ReportQueue.passingMax { state.passing.removeFirst() }
                 state.passing.append(report)
             }
         }
+    }
+
+    /// The newest value of each name: what was logged under other names a moment before is not forgotten for it.
+    private static func joined(_ before: Report?, _ report: Report) -> Report {
+        guard let older = before?.log?.values, let newer = report.log?.values else { return report }
+        var report = report
+        let kept = older.filter { one in !newer.contains { $0.name == one.name } }
+        report.log?.values = Array((newer + kept).prefix(ReportQueue.loggedMax))
+        return report
     }
 
     func acknowledge(_ sequence: UInt64) {

@@ -40,6 +40,7 @@ extension Report {
             (samples.repeated, samples.lost) = (read.integer("repeated"), read.integer("lost"))
             self.samples = samples
         case "resumed": resumed = read.resumed
+        case "wire": wire = read.wire
         case "output":
             var output = Output()
             output.path = read.text("path")
@@ -106,6 +107,13 @@ extension Report {
                 return lost
             }
             return resumed
+        }
+
+        var wire: WireChosen {
+            var wire = WireChosen()
+            (wire.step, wire.format, wire.before) = (integer("step"), text("format"), text("before"))
+            (wire.computeSeconds, wire.waitSeconds, wire.why) = (number("compute_s"), number("wait_s"), text("why"))
+            return wire
         }
 
         var checkpoint: Checkpoint {

@@ -60,6 +60,59 @@ import Worker
         #expect(board.course.stalls.count == 1, "0.4 s are no stall, however short the steps are")
     }
 
+    @Test func `of checkpoints that a full disk kept from being written all are counted, and the newest is told`() {
+        var board = board(ranks: 1, steps: 5)
+        for step in 1...100 {
+            for isCheckpoint in [true, false] {
+                var (report, remark) = (Report(), Remark())
+                remark.what = "The checkpoint of step \(step) was not written."
+                (remark.why, remark.isCheckpoint) = ("No space left on device\(isCheckpoint ? "" : ".")", isCheckpoint)
+                report.remark = remark
+                board.hear(report, from: 0)
+            }
+        }
+        #expect(board.checkpointFailures == 100)
+        #expect(board.notes.map(\.what) == ["The checkpoint of step 100 was not written."])
+    }
+
+    @Test func `a script without an adapter tells its steps by what it logs, and how many there are`() throws {
+        var board = JobBoard()
+        var (report, total) = (Report(), Progress())
+        (total.stepsTotal, report.at) = (100, 10_000)
+        report.progress = total
+        board.hear(report, from: 0)
+        for step in Int64(1)...20 {
+            var (report, log, logged) = (Report(), LogLine(), LoggedValue())
+            (logged.name, logged.value, log.step, report.at) = ("loss", 0.5, step, 10_000 + step * 250)
+            log.values = [logged]
+            report.log = log
+            board.hear(report, from: 0)
+        }
+        #expect(board.step == 20 && board.fraction == 0.2)
+        #expect(try #require(board.secondsLeft) == 20)
+    }
+
+    @Test func `steps that nobody told, because the daemon was away, are no stall`() {
+        var board = board(ranks: 2, steps: 50)
+        for slot in 0..<2 { board.hear(progress(450, at: 14_500), from: slot) }
+        #expect(board.course.stalls.isEmpty, "4 s, and 400 steps of 10 ms in them")
+    }
+
+    @Test func `a replacement counts its samples from nothing, and the rank's throughput stays what it was`() throws {
+        var board = board(ranks: 1, steps: 50)
+        var (report, joined) = (Report(), Joined())
+        (joined.epoch, joined.step, report.at) = (3, 100, 11_100)
+        report.joined = joined
+        board.hear(report, from: 0)
+        for step in Int64(1)...20 {
+            var report = progress(100 + step, at: 11_100 + step * 10)
+            report.progress?.samples = step * 8
+            board.hear(report, from: 0)
+        }
+        #expect(board.ranks[0]?.samplesSeen == 560)
+        #expect(try #require(board.samplesPerSecond).rounded() == 800)
+    }
+
     @Test func `throughput is that of the ranks which take steps`() throws {
         var board = board(ranks: 2, steps: 50)
         #expect(try #require(board.samplesPerSecond).rounded() == 1_600)

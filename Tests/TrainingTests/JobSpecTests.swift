@@ -67,6 +67,9 @@ import YAML
         ("resources: { memory: 2Gib }", "'2Gib' is no amount of memory."), ("sync: { wire: fp8 }", "'fp8' is no wire format."),
         ("output: { register: fraud, path: m }", "'fraud' is no version."),
         ("output: { register: a@b, path: ../m }", "'../m' leaves the working folder."),
+        ("output: { register: a@b, path: ./ }", "'./' is the whole working folder."),
+        ("resources: { memory: 2 }", "'2' is too little memory."), ("env: { A=B: x }", "'A=B' cannot be set."),
+        ("checkpoint: { keep: 0 }", "'0' is not a number this takes."),
         ("env: { OPENCLAW_JOB: x }", "'OPENCLAW_JOB' cannot be set."),
         ("checkpoint: { every: 30 }", "'30' is not a duration."), ("throughput: { H100: 0 }", "'0.0' is no throughput."),
         ("throughput: {}", "This compares 0 kinds of accelerators."), ("nodes: { need: { a: b } }", "`need` is not known here."),
@@ -79,6 +82,10 @@ import YAML
             #expect(fault.what == what)
             #expect(fault.why.contains("job.yaml line 4"))
         }
+    }
+
+    @Test func `a job that runs nothing is refused, not finished`() {
+        #expect(throws: Fault.self) { try Self.read("training_job: { name: a, run: ' ' }") }
     }
 
     @Test func `what a job trains on is one path or some, and nothing that only a network reads`() throws {

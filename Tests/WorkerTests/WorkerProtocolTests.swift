@@ -35,7 +35,7 @@ import Testing
             Checkpoint.declaration, Remark.declaration, Failure.declaration, Stack.declaration, Samples.declaration,
             Output.declaration, Ended.declaration, Order.declaration, Welcome.declaration, Member.declaration,
             Resumed.declaration, LostSlot.declaration, Membership.declaration, Dead.declaration, Stop.declaration,
-            Nudge.declaration,
+            Nudge.declaration, WireChosen.declaration,
         ]
         var seen: Set<String> = []
         for text in ours {
@@ -63,6 +63,29 @@ import Testing
         let report = try #require(Report(script: try JSONValue(parsing: line)))
         let resumed = try #require(Report(bytes: report.bytes)?.resumed)
         #expect(resumed.epoch == 3 && resumed.step == 120 && resumed.seconds == 0.031 && resumed.slots.map(\.slot) == [1, 2])
+    }
+
+    @Test func `what was logged under other names a moment before is told too`() async {
+        let queue = ReportQueue()
+        queue.reopen(after: 0)
+        for (name, value, step) in [("loss", 0.5, 1), ("accuracy", 0.9, 2), ("loss", 0.4, 3)] as [(String, Double, Int64)] {
+            var (report, log, logged) = (Report(), LogLine(), LoggedValue())
+            (logged.name, logged.value, log.step) = (name, value, step)
+            log.values = [logged]
+            report.log = log
+            queue.put(report)
+        }
+        let logs = await queue.next().compactMap(\.log)
+        #expect(logs.count == 1 && logs.first?.step == 3)
+        #expect(logs.first?.values.map { "\($0.name) \($0.value)" } == ["loss 0.4", "accuracy 0.9"])
+    }
+
+    @Test func `ranks tell which wire they chose, and why`() throws {
+        let line = #"{"type":"wire","step":12,"format":"int8","before":"bfloat16","compute_s":0.03,"wait_s":0.02,"why":"slow"}"#
+        let report = try #require(Report(script: try JSONValue(parsing: line)))
+        let wire = try #require(Report(bytes: report.bytes)?.wire)
+        #expect(wire.step == 12 && wire.format == "int8" && wire.before == "bfloat16" && wire.why == "slow")
+        #expect(wire.computeSeconds == 0.03 && wire.waitSeconds == 0.02)
     }
 
     @Test func `a Python exception is found under its traceback, the last of a chain`() {

@@ -12,10 +12,12 @@
 
 int claw_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
-static int enter(const char *cgroup) {
-    if (!cgroup) return 0;
-    int group = open(cgroup, O_WRONLY | O_CLOEXEC);
-    return group >= 0 && write(group, "0", 1) == 1 ? 0 : -1;
+static int enter(char *const *cgroups) {
+    for (; *cgroups; cgroups++) {
+        int group = open(*cgroups, O_WRONLY | O_CLOEXEC);
+        if (group < 0 || write(group, "0", 1) != 1) return -1;
+    }
+    return 0;
 }
 
 static int bound(rlim_t bytes, int resource) {
@@ -25,12 +27,12 @@ static int bound(rlim_t bytes, int resource) {
 
 // Everything up to exec; returns where one step failed, with errno saying why.
 static void become(
-    const char *path, char *const *arguments, char *const *environment, const char *directory, int output, const char *cgroup,
+    const char *path, char *const *arguments, char *const *environment, const char *directory, int output, char *const *cgroups,
     long long data_bytes, pid_t parent, int word) {
     for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
     setpgid(0, 0);
     int input = open("/dev/null", O_RDONLY);
-    if (input < 0 || enter(cgroup) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return;
+    if (input < 0 || enter(cgroups) || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) return;
     if (getppid() != parent) _exit(125);  // it ended before the kernel was told to watch it
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || chdir(directory)) return;
     if (bound(0, RLIMIT_CORE) || (data_bytes > 0 && bound((rlim_t)data_bytes, RLIMIT_DATA))) return;
@@ -43,7 +45,7 @@ static void become(
 }
 
 int claw_spawn_bound(
-    const char *path, char *const *arguments, char *const *environment, const char *directory, int output, const char *cgroup,
+    const char *path, char *const *arguments, char *const *environment, const char *directory, int output, char *const *cgroups,
     long long data_bytes, int *reason) {
     int said[2];
     if (pipe2(said, O_CLOEXEC)) {
@@ -58,7 +60,7 @@ int claw_spawn_bound(
         // The lowest free descriptors may be the standard ones: out of the way first.
         int word = fcntl(said[1], F_DUPFD_CLOEXEC, 10), out = fcntl(output, F_DUPFD_CLOEXEC, 10);
         if (word >= 0 && out >= 0)
-            become(path, arguments, environment, directory, out, cgroup, data_bytes, parent, word);
+            become(path, arguments, environment, directory, out, cgroups, data_bytes, parent, word);
         int code = errno;
         // `word` is open until close_range, and 3 is it from then on.
         if (write(word >= 0 ? word : said[1], &code, sizeof code) < 0 && write(3, &code, sizeof code) < 0) _exit(126);

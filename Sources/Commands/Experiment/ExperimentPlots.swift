@@ -117,7 +117,9 @@ enum CurvePlot {
     }
 
     /// Decimals only where they tell something, so that a thousand and its unit fit beside the plot.
-    private static func tick(_ value: Double) -> String { Figures.significant(value, abs(value) < 10 ? 3 : 0) }
+    private static func tick(_ value: Double) -> String {
+        abs(value) < 10 ? Figures.measured(value) : Figures.significant(value, 0)
+    }
 }
 
 extension Figures {

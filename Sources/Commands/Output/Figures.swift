@@ -62,6 +62,17 @@ enum Figures {
         return significant(percent, percent < 10 && percent != percent.rounded() ? 2 : percent == percent.rounded() ? 0 : 1)
     }
 
+    /// A number of which nothing is known, as a loss: three digits that say something, however small it is.
+    static func measured(_ value: Double) -> String {
+        guard value != 0, value.isFinite, abs(value) < 0.01 else { return significant(value, 3) }
+        guard abs(value) >= 1e-4 else {
+            var (digits, power) = (value, 0)
+            while abs(digits) < 1 { (digits, power) = (digits * 10, power - 1) }
+            return "\(significant(digits, 2))e\(power)"
+        }
+        return significant(value, 5)
+    }
+
     /// At most `decimals` decimals, without trailing zeros.
     static func significant(_ value: Double, _ decimals: Int) -> String {
         guard value.isFinite else { return value < 0 ? "-inf" : "inf" }

@@ -16,22 +16,29 @@ struct StatusWatcher {
         let isDecided: @Sendable (JSONValue) -> Bool
         let text: @Sendable (JSONValue, Style) -> String
         let line: @Sendable (JSONValue) -> String
+        /// What of the line is told at once; the rest are figures that move all the time.
+        let milestone: @Sendable (JSONValue) -> String
         /// States that end the command with exit code 1.
         let failures: Set<String>
 
         static let release = Subject(
             noun: "release", collection: "releases", isDecided: ReleaseScreen.isDecided,
-            text: { ReleaseScreen.text($0, $1, now: .now()) }, line: ReleaseScreen.line, failures: ["rolled_back", "failed"])
+            text: { ReleaseScreen.text($0, $1, now: .now()) }, line: ReleaseScreen.line, milestone: ReleaseScreen.line,
+            failures: ["rolled_back", "failed"])
         static let experiment = Subject(
             noun: "experiment", collection: "experiments", isDecided: ExperimentScreen.isDecided,
-            text: { ExperimentScreen.text($0, $1, now: .now()) }, line: ExperimentScreen.line, failures: ["failed"])
+            text: { ExperimentScreen.text($0, $1, now: .now()) }, line: ExperimentScreen.line, milestone: ExperimentScreen.line,
+            failures: ["failed"])
         static let job = Subject(
             noun: "job", collection: "jobs", isDecided: TrainScreen.isDecided,
-            text: { TrainScreen.text($0, $1, now: .now()) }, line: TrainScreen.line, failures: ["failed", "cancelled"])
+            text: { TrainScreen.text($0, $1, now: .now()) }, line: TrainScreen.line, milestone: TrainScreen.milestone,
+            failures: ["failed", "cancelled"])
     }
 
     /// How long a daemon may be away.
     private static let patience = Duration.seconds(60)
+    /// Between two lines in which only figures moved.
+    private static let pace = Duration.seconds(5)
 
     private let subject: Subject
     private let invocation: Invocation
@@ -67,6 +74,8 @@ struct StatusWatcher {
     private struct Drawing {
         var lines = 0
         var last = ""
+        var milestone = ""
+        var at = ContinuousClock.now
     }
 
     private func show(_ status: JSONValue, _ drawing: inout Drawing) {
@@ -78,8 +87,10 @@ struct StatusWatcher {
             drawing.lines = Terminal.rows(of: screen, columns: Terminal.columns)
         } else {
             let line = subject.line(status)
-            if line != drawing.last { output.write(line) }
-            drawing.last = line
+            let milestone = subject.milestone(status)
+            guard line != drawing.last, milestone != drawing.milestone || drawing.at.duration(to: .now) >= Self.pace else { return }
+            output.write(line)
+            (drawing.last, drawing.milestone, drawing.at) = (line, milestone, .now)
         }
     }
 }

@@ -21,7 +21,10 @@ enum VersionShow {
         if let command = lineage?["command"]?.stringValue { table.add(["command", command]) }
         if let release = lineage?["release"]?.stringValue { table.add(["release", release]) }
         for (input, digest) in (lineage?["inputs"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
-            table.add(["input", "\(input) \(digest.stringValue ?? "")"])
+            // What the job that made it measured stands beside what it was made from.
+            let isMeasured = input.hasPrefix("metric.")
+            let name = isMeasured ? String(input.dropFirst("metric.".count)) : input
+            table.add([isMeasured ? "metric" : "input", "\(name) \(digest.stringValue ?? "")"])
         }
         return "\(style.strong(version["id"]?.stringValue ?? ""))\n\(table.text(style))"
     }

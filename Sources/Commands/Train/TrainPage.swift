@@ -63,7 +63,9 @@ enum TrainPage {
             return "<tr>" + cells.map { "<td class=\"text\">\(ExperimentPage.escaped($0))</td>" }.joined() + "</tr>"
         }
         guard !rows.isEmpty else { return "" }
+        let headings = ["rank", "how", "then", "stood still", "whole again after", "steps done again"]
+            .map { "<th style=\"text-align:left\">\($0)</th>" }.joined()
         return
-            "<h2>Failures</h2><div class=\"wide\"><table><tr><th>rank</th><th>how</th><th>then</th><th>stood still</th><th>whole again after</th><th>steps done again</th></tr>\(rows.joined())</table></div>"
+            "<h2>Failures</h2><div class=\"wide\"><table><tr>\(headings)</tr>\(rows.joined())</table></div>"
     }
 }

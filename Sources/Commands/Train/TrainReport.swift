@@ -60,6 +60,34 @@ enum TrainReport {
         return ("wire", "\((logical - saved) >> 20) MiB sent for \(logical >> 20) MiB, \(saved * 100 / logical) % saved")
     }
 
+    /// What `wire: auto` chose, once for all ranks that chose it at one step.
+    private static func choices(_ wire: JSONValue?) -> [(String, String)] {
+        var steps: [(step: Int64, told: [JSONValue])] = []
+        for choice in wire?["choices"]?.arrayValue ?? [] {
+            let step = choice["step"]?.integerValue ?? 0
+            if let index = steps.firstIndex(where: { $0.step == step }) {
+                steps[index].told.append(choice)
+            } else {
+                steps.append((step, [choice]))
+            }
+        }
+        guard !steps.isEmpty else { return wire?["chosen_because"]?.stringValue.map { [("wire auto", $0)] } ?? [] }
+        return steps.suffix(8).map { step, told in
+            func range(_ key: String) -> String {
+                let all = told.compactMap { $0[key]?.numberValue }.map { $0 * 1_000 }
+                let (least, most) = (Figures.value(all.min() ?? 0, unit: "ms"), Figures.value(all.max() ?? 0, unit: "ms"))
+                return least == most ? least : "\(least) to \(most)"
+            }
+            let ranks = told.compactMap { $0["rank"]?.integerValue }.sorted().map { "\($0)" }
+            let who =
+                ranks.count > 8 ? "\(ranks.count) ranks" : "rank\(ranks.count == 1 ? "" : "s") \(ranks.joined(separator: ", "))"
+            return (
+                "wire auto",
+                "\(told[0]["format"]?.stringValue ?? "") from step \(Figures.count(step)) on \(who): \(told[0]["because"]?.stringValue ?? "") (computed \(range("compute_s")), waited \(range("wait_s")))"
+            )
+        }
+    }
+
     static func facts(_ report: JSONValue) -> [(String, String)] {
         var facts: [(String, String)] = []
         func seconds(_ value: JSONValue?) -> String? { value?.numberValue.map(time) }
@@ -68,6 +96,7 @@ enum TrainReport {
         if let running = seconds(report["phases"]?["running_s"]) { facts.append(("ran", running)) }
         facts.append(("bound by", report["bound_by"]?.stringValue ?? ""))
         if let wire = wire(report["wire"]) { facts.append(wire) }
+        facts += choices(report["wire"])
         let failures = report["failures_cost"]
         facts.append(
             (

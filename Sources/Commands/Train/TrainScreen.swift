@@ -35,10 +35,15 @@ enum TrainScreen {
         if let waits = status["waits"]?.stringValue { parts.append(waits) }
         let world = status["world"]?.integerValue ?? 0
         if world > 0 { parts.append("\(upRanks(status)) of \(world) ranks") }
-        if let step = status["progress"]?["step"]?.integerValue, step > 0 { parts.append("step \(step)") }
-        parts += values(status)
+        parts += figures(status, isLine: true)
         if let failures = status["failures"]?.integerValue, failures > 0 { parts.append("failures \(failures)") }
         return parts.joined(separator: "  ")
+    }
+
+    /// What a reader of logs wants to know at once.
+    static func milestone(_ status: JSONValue) -> String {
+        [state(status), status["waits"]?.stringValue ?? "", "\(upRanks(status))", "\(status["failures"]?.integerValue ?? 0)"]
+            .joined(separator: "  ")
     }
 
     static func isDecided(_ status: JSONValue) -> Bool { ["finished", "failed", "cancelled"].contains(state(status)) }
@@ -79,22 +84,46 @@ enum TrainScreen {
         case "failed": parts.append("\(name) \(style.bad("failed"))")
         case let other: parts.append("\(name) \(style.open(other))")
         }
+        parts += figures(status, isLine: false)
+        let isRunning = state(status) == "running"
+        if !isRunning || status["progress"]?["seconds_left"] == nil, let elapsed = elapsed(status, now) { parts.append(elapsed) }
+        return folded(parts, style)
+    }
+
+    /// How far it is, what the script logged, how fast it is and how long it still takes: what of these is known.
+    private static func figures(_ status: JSONValue, isLine: Bool) -> [String] {
         let progress = status["progress"] ?? .null
+        var parts: [String] = []
         if let epochs = progress["epochs_total"]?.integerValue {
             parts.append("epoch \(progress["epoch"]?.integerValue ?? 0)/\(epochs)")
         }
         if let fraction = progress["fraction"]?.numberValue {
-            parts.append("\(bar(fraction)) \(Int((fraction * 100).rounded())) %")
+            parts.append((isLine ? "" : bar(fraction) + " ") + "\(Int((fraction * 100).rounded())) %")
         }
-        if let step = progress["step"]?.integerValue, step > 0 { parts.append("step \(Figures.count(step))") }
+        if let step = progress["step"]?.integerValue, step > 0 { parts.append("step \(isLine ? "\(step)" : Figures.count(step))") }
         parts += values(status)
-        if let rate = progress["samples_per_s"]?.numberValue { parts.append("\(Figures.count(Int64(rate.rounded()))) samples/s") }
+        guard !isDecided(status) else { return parts }
+        if let rate = progress["samples_per_s"]?.numberValue {
+            parts.append("\(isLine ? "\(Int64(rate.rounded()))" : Figures.count(Int64(rate.rounded()))) samples/s")
+        }
         if state(status) == "running", let left = progress["seconds_left"]?.numberValue {
             parts.append("about \(Figures.duration(.milliseconds(Int64(left * 1_000)))) left")
-        } else if let elapsed = elapsed(status, now) {
-            parts.append(elapsed)
         }
-        return parts.joined(separator: "   ")
+        return parts
+    }
+
+    /// Side by side, and on a terminal no wider than it is: a figure is not broken in two.
+    private static func folded(_ parts: [String], _ style: Style) -> String {
+        guard style != .plain else { return parts.joined(separator: "   ") }
+        var lines: [String] = []
+        for part in parts {
+            if let last = lines.last, Table.width(last) + 3 + Table.width(part) <= Terminal.columns {
+                lines[lines.count - 1] = "\(last)   \(part)"
+            } else {
+                lines.append((lines.isEmpty ? "" : "  ") + part)
+            }
+        }
+        return lines.joined(separator: "\n")
     }
 
     static func bar(_ fraction: Double) -> String {
@@ -106,7 +135,7 @@ enum TrainScreen {
     private static func values(_ status: JSONValue) -> [String] {
         let values = status["progress"]?["values"]?.objectValue ?? [:]
         let names = values.keys.sorted { ($0 == "loss" ? 0 : 1, $0) < ($1 == "loss" ? 0 : 1, $1) }
-        return names.prefix(3).compactMap { name in values[name]?.numberValue.map { "\(name) \(Figures.value($0, unit: ""))" } }
+        return names.prefix(3).compactMap { name in values[name]?.numberValue.map { "\(name) \(Figures.measured($0))" } }
     }
 
     private static func elapsed(_ status: JSONValue, _ now: Timestamp) -> String? {
@@ -144,9 +173,17 @@ enum TrainScreen {
             let then =
                 loss["survived"]?.boolValue == true
                 ? survived(loss, after)
-                : after.map { "the whole job trained again after \($0)" }
+                : after.map { "the whole job ran again after \($0)" }
                     ?? (isDecided(status) ? "the whole job ended with it" : "the whole job starts again")
-            return "  rank \(loss["rank"]?.integerValue ?? 0) died \(ago) ago (\(loss["text"]?.stringValue ?? "")); \(then)"
+            return
+                (["  rank \(loss["rank"]?.integerValue ?? 0) died \(ago) ago (\(loss["text"]?.stringValue ?? "")); \(then)"]
+                + stack(of: loss, style)).joined(separator: "\n")
         }
+    }
+
+    /// Where a rank hung: the innermost calls of its main thread.
+    private static func stack(of loss: JSONValue, _ style: Style) -> [String] {
+        guard loss["how"]?.stringValue == "hung", let main = loss["stack"]?[0]?.stringValue else { return [] }
+        return main.split(separator: "\n").suffix(4).map { "           \(style.faint(String($0)))" }
     }
 }

@@ -70,6 +70,12 @@ enum TrainSubmit {
             job["priority"] = Int64(priority).map { .integer($0) } ?? .string(priority)
         }
         if let team = invocation.value("team") { job["team"] = .string(team) }
+        guard (invocation.value("register") == nil) == (invocation.value("output") == nil) else {
+            throw Fault(
+                .usage, what: "--register and --output belong together.",
+                why: "One says which version is made, the other from which file or folder.",
+                fix: "Write both: --register fraud-model@v12 --output model/")
+        }
         if let register = invocation.value("register") {
             job["output"] = ["register": .string(register), "path": .string(invocation.value("output") ?? "")]
         }

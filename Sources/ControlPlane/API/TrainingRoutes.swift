@@ -100,6 +100,11 @@ enum TrainingRoutes {
                     .badConfiguration, what: "This file declares more than training jobs.",
                     why: "Only `training_job:` can be submitted here.", fix: "Apply it with: openclaw apply -f FILE.")
             }
+            guard !jobs.contains(where: { $0.0.name == spec.name }) else {
+                throw Fault(
+                    .badConfiguration, what: "\(spec.name) is declared twice.",
+                    why: "Two jobs of one name would write the same checkpoints.", fix: "Keep one, or give the other another name.")
+            }
             jobs.append((spec, directory))
         }
         return jobs

@@ -13,8 +13,8 @@ public final class BoundChild: Sendable {
         public var arguments: [String]
         public var directory: String
         public var environment: [String: String]
-        /// A cgroup v2 folder that it enters; nil for none.
-        public var cgroup: String?
+        /// Folders of control groups (cgroups) that it enters.
+        public var cgroups: [String] = []
         /// Bytes of private memory (RLIMIT_DATA); nil for no limit.
         public var dataBytesMax: Int64?
 
@@ -152,8 +152,9 @@ extension BoundChild.Plan {
         var reason: Int32 = 0
         let processID = unsafe ChildPlan.withCStrings(arguments) { argv in
             unsafe ChildPlan.withCStrings(environment.map { "\($0.key)=\($0.value)" }.sorted()) { envp in
-                unsafe claw_spawn_bound(
-                    path, argv, envp, directory, output, cgroup.map { $0 + "/cgroup.procs" }, dataBytesMax ?? 0, &reason)
+                unsafe ChildPlan.withCStrings(cgroups.map { $0 + "/cgroup.procs" }) { groups in
+                    unsafe claw_spawn_bound(path, argv, envp, directory, output, groups, dataBytesMax ?? 0, &reason)
+                }
             }
         }
         return processID > 0 ? .success(BoundChild.make(processID)) : .failure(refusal(reason))

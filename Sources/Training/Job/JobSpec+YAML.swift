@@ -11,7 +11,7 @@ extension JobSpec {
     public init(_ node: YAMLNode) throws(Fault) {
         let file = try node.mapping("a training job")
         try file.refuseUnknown(known: Self.keys)
-        self.init(name: try Self.name(try file.required("name"), of: "a training job"), run: try file.required("run").string())
+        self.init(name: try Self.name(try file.required("name"), of: "a training job"), run: try Self.run(try file.required("run")))
         if let node = file["workdir"] { workdir = try node.string() }
         if let node = file["env"] { environment = try Self.environment(node) }
         if let node = file["engine"] { engine = try Self.engine(node) }
@@ -98,12 +98,25 @@ extension JobSpec {
             let isFine = entry.key.utf8.allSatisfy { $0 != UInt8(ascii: "=") && $0 != 0 } && !entry.key.isEmpty
             guard isFine, !entry.key.hasPrefix("OPENCLAW_") else {
                 throw entry.value.fault(
-                    "'\(entry.key)' cannot be set.", why: "names that begin with OPENCLAW_ are OpenClaw's own.",
+                    "'\(entry.key)' cannot be set.",
+                    why: entry.key.hasPrefix("OPENCLAW_")
+                        ? "names that begin with OPENCLAW_ are OpenClaw's own."
+                        : "names of variables are letters, digits and '_', and do not begin with a digit.",
                     fix: "Choose another name.")
             }
             environment[entry.key] = try entry.value.string()
         }
         return environment
+    }
+
+    private static func run(_ node: YAMLNode) throws(Fault) -> String {
+        let run = try node.string()
+        guard run.contains(where: { !$0.isWhitespace }) else {
+            throw node.fault(
+                "There is nothing to run.", why: "`run:` is empty, and a job of it would end well without having done anything.",
+                fix: "Write the command, like run: \"python train.py\".")
+        }
+        return run
     }
 
     private static func ranks(_ node: YAMLNode) throws(Fault) -> (Int, Int) {
@@ -204,6 +217,11 @@ extension JobSpec {
                 "'\(path)' leaves the working folder.", why: "what is registered stands below it.",
                 fix: "Write a path relative to `workdir:`.")
         }
+        guard path.split(separator: "/").contains(where: { $0 != "." }) else {
+            throw pathNode.fault(
+                "'\(path)' is the whole working folder.", why: "what is registered is a file or a folder below it.",
+                fix: "Write its path, like model/.")
+        }
         return Output(register: register, path: path)
     }
 
@@ -260,8 +278,17 @@ enum ResourceQuantity {
                 "'\(text)' is no amount of memory.", why: "a number with its unit is expected.",
                 fix: "Write it like 2Gi, 512Mi or 500M.")
         }
+        guard bytes == 0 || bytes >= Self.bytesMin else {
+            throw node.fault(
+                "'\(text)' is too little memory.",
+                why: "\(power == nil ? "without a unit these are bytes, and " : "")no rank runs in \(Int64(bytes)) bytes.",
+                fix: "Write it like 2Gi, 512Mi or 500M.")
+        }
         return Int64(bytes)
     }
+
+    /// Nothing runs in less: whoever writes it forgot the unit.
+    private static let bytesMin = 1_048_576.0
 }
 
 /// `any`, `none`, `2`, `H100:8`, `nvidia.com/gpu: 1`, `any_of: [...]`.

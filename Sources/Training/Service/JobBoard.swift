@@ -6,7 +6,10 @@ import Worker
 struct JobBoard: Codable, Equatable, Sendable {
     struct RankFigures: Codable, Equatable, Sendable {
         var step: Int64 = 0
+        /// Of its process that runs now, or ran last.
         var samples: Int64 = 0
+        /// Of all of them, in the steps that were told: a replacement counts from nothing.
+        var samplesSeen: Int64 = 0
         /// Sums over the steps that were told, in seconds.
         var steps: Int64 = 0
         var stepSeconds = 0.0
@@ -80,8 +83,21 @@ struct JobBoard: Codable, Equatable, Sendable {
     /// Over what the job declared as its data, taken when it began.
     var dataDigest: String?
 
+    /// The first and the newest of what a script logged that tells no steps otherwise.
+    var loggedFirst: Sample?
+    var loggedLast: Sample?
+
     /// The newest step that any rank took.
-    var step: Int64 { ranks.values.map(\.step).max() ?? 0 }
+    var step: Int64 {
+        let taken = ranks.values.map(\.step).max() ?? 0
+        return taken > 0 ? taken : loggedLast?.step ?? 0
+    }
+
+    /// Of a script that tells its steps by what it logs alone, in seconds.
+    private var loggedPace: Double? {
+        guard let first = loggedFirst, let last = loggedLast, last.step > first.step else { return nil }
+        return Double(last.at - first.at) / 1_000 / Double(last.step - first.step)
+    }
 
     // MARK: Hearing
 
@@ -119,11 +135,9 @@ struct JobBoard: Codable, Equatable, Sendable {
         if let stack = report.stack { rank.stack = stack.threads }
         ranks[slot] = rank
         if let log = report.log { hear(log, at: report.at) }
-        if let remark = report.remark {
-            note(remark.what, why: remark.why, fix: remark.fix)
-            if remark.isCheckpoint { checkpointFailures += 1 }
-        }
+        if let remark = report.remark { hear(remark) }
         if let resumed = report.resumed { course.hear(resumed, at: report.at) }
+        if let wire = report.wire { course.hear(wire, from: slot, at: report.at) }
         if let started = report.started {
             // A new process has no pace yet: until it has, nobody can say that it stands still.
             ranks[slot]?.recent = []
@@ -150,18 +164,36 @@ struct JobBoard: Codable, Equatable, Sendable {
         if progress.wireBytes < rank.wireBytes { rank.wireBefore += rank.wireBytes }
         if progress.logicalBytes < rank.logicalBytes { rank.logicalBefore += rank.logicalBytes }
         (rank.wireBytes, rank.logicalBytes) = (progress.wireBytes, progress.logicalBytes)
-        (rank.step, rank.samples, rank.steppedAt) = (progress.step, max(rank.samples, progress.samples), at)
+        rank.samplesSeen += progress.samples >= rank.samples ? progress.samples - rank.samples : progress.samples
+        (rank.step, rank.samples, rank.steppedAt) = (progress.step, progress.samples, at)
         rank.memoryPeak = max(rank.memoryPeak, progress.memoryBytes)
         stepsTotal = max(stepsTotal, progress.stepsTotal)
         (dataEpoch, epochsTotal) = (max(dataEpoch, progress.dataEpoch), max(epochsTotal, progress.epochsTotal))
     }
 
     private mutating func hear(_ log: LogLine, at: Int64) {
+        if log.step > 0 {
+            let sample = Sample(at: at, step: log.step, value: 0)
+            // One that begins anew is another life of the script.
+            if loggedFirst == nil || log.step < loggedLast?.step ?? 0 { loggedFirst = sample }
+            loggedLast = sample
+        }
         for logged in log.values where values[logged.name] != nil || values.count < Self.curvesMax {
             values[logged.name] = logged.value
             curves[logged.name, default: []].append(Sample(at: at, step: log.step, value: logged.value))
             Self.thin(&curves[logged.name, default: []])
         }
+    }
+
+    private mutating func hear(_ remark: Remark) {
+        if remark.isCheckpoint { checkpointFailures += 1 }
+        // Of checkpoints that failed the newest says enough: the disk stays full for a while.
+        if Self.isOfCheckpoint(remark.what) { notes.removeAll { Self.isOfCheckpoint($0.what) } }
+        note(remark.what, why: remark.why, fix: remark.fix)
+    }
+
+    private static func isOfCheckpoint(_ what: String) -> Bool {
+        what.hasPrefix("The checkpoint of step ") && what.hasSuffix(" was not written.")
     }
 
     private mutating func hear(_ checkpoint: Checkpoint) {
@@ -199,10 +231,10 @@ struct JobBoard: Codable, Equatable, Sendable {
     var samplesPerSecond: Double? {
         var sum = 0.0
         let newest = ranks.values.map(\.steppedAt).max() ?? 0
-        for rank in ranks.values where rank.samples > 0 && rank.step > 0 {
+        for rank in ranks.values where rank.samplesSeen > 0 && rank.steps > 0 {
             guard let seconds = Self.median(rank.recent), seconds > 0 else { continue }
             guard newest - rank.steppedAt <= max(Self.silentAfter, Int64(Self.silentSteps * seconds * 1_000)) else { continue }
-            sum += Double(rank.samples) / Double(rank.step) / seconds
+            sum += Double(rank.samplesSeen) / Double(rank.steps) / seconds
         }
         return sum > 0 ? sum : nil
     }
@@ -214,8 +246,8 @@ struct JobBoard: Codable, Equatable, Sendable {
     }
 
     var secondsLeft: Double? {
-        guard stepsTotal > 0, let stepSeconds else { return nil }
-        return Double(max(0, stepsTotal - step)) * stepSeconds
+        guard stepsTotal > 0, let seconds = stepSeconds ?? loggedPace else { return nil }
+        return Double(max(0, stepsTotal - step)) * seconds
     }
 
     var progress: JSONValue {

@@ -25,6 +25,19 @@ struct JobCourse: Codable, Equatable, Sendable {
         var seconds: Double
     }
 
+    /// `wire: auto` chose another format on a rank.
+    struct WireChoice: Codable, Equatable, Sendable {
+        var at: Int64
+        var slot: Int
+        var step: Int64
+        var format: String
+        var before: String
+        /// What it had measured of a step, in seconds.
+        var computeSeconds: Double
+        var waitSeconds: Double
+        var why: String
+    }
+
     static let kept = 200
     /// A gap between two reports of progress counts from here on: so many usual steps, and at least a second.
     static let stallSteps = 20.0
@@ -33,6 +46,7 @@ struct JobCourse: Codable, Equatable, Sendable {
     var resumptions: [Resumption] = []
     var arrivals: [Arrival] = []
     var stalls: [Stall] = []
+    var wires: [WireChoice] = []
     /// 0 before the first.
     var firstStepAt: Int64 = 0
     var lastStepAt: Int64 = 0
@@ -48,6 +62,13 @@ struct JobCourse: Codable, Equatable, Sendable {
             Resumption(at: at, epoch: resumed.epoch, step: resumed.step, seconds: resumed.seconds, slots: slots), to: &resumptions)
     }
 
+    mutating func hear(_ wire: WireChosen, from slot: Int, at: Int64) {
+        Self.add(
+            WireChoice(
+                at: at, slot: slot, step: wire.step, format: wire.format, before: wire.before, computeSeconds: wire.computeSeconds,
+                waitSeconds: wire.waitSeconds, why: wire.why), to: &wires)
+    }
+
     /// Told again whenever its Worker connects again.
     mutating func joined(_ slot: Int, step: Int64, at: Int64) {
         guard !arrivals.contains(where: { $0.slot == slot && $0.step == step }) else { return }
@@ -60,7 +81,8 @@ struct JobCourse: Codable, Equatable, Sendable {
         if firstStepAt == 0 { firstStepAt = at }
         lastStepAt = max(lastStepAt, at)
         guard rank.steppedAt > 0, step > rank.step, let usual = JobBoard.median(rank.recent) else { return }
-        let gap = Double(at - rank.steppedAt) / 1_000
+        // Steps that were taken meanwhile, and not told (the daemon was away), are no standing still.
+        let gap = Double(at - rank.steppedAt) / 1_000 - Double(step - rank.step - 1) * usual
         guard gap > max(Self.stallSecondsMin, Self.stallSteps * usual) else { return }
         // All ranks stand still together: one stall, told by each of them.
         if let last = stalls.indices.last, stalls[last].at + Int64(stalls[last].seconds * 1_000) >= rank.steppedAt {

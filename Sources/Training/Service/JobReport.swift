@@ -74,14 +74,14 @@ struct JobReport {
     private func perRank(_ slot: Int, _ rank: JobBoard.RankFigures) -> JSONValue {
         let ran = machine.firstPlacedAt.map { Double((end - $0).wholeMilliseconds) / 1_000 } ?? 0
         var members: [String: JSONValue] = [
-            "rank": .integer(Int64(slot)), "step": .integer(rank.step), "samples": .integer(rank.samples),
+            "rank": .integer(Int64(slot)), "step": .integer(rank.step), "samples": .integer(rank.samplesSeen),
             "memory_peak_bytes": .integer(rank.memoryPeak),
             "cpu_s": .number(Double(rank.cpuBefore + rank.cpuMilliseconds) / 1_000),
         ]
         if ran > 0 { members["cpu_share"] = .number(Double(rank.cpuBefore + rank.cpuMilliseconds) / 1_000 / ran) }
         if let median = JobBoard.median(rank.recent) { members["step_s"] = .number(median) }
         if rank.step > 0, rank.steps > 0, rank.stepSeconds > 0 {
-            members["samples_per_s"] = .number(Double(rank.samples) / Double(rank.step) * Double(rank.steps) / rank.stepSeconds)
+            members["samples_per_s"] = .number(Double(rank.samplesSeen) / rank.stepSeconds)
             members["compute_share"] = .number(rank.computeSeconds / rank.stepSeconds)
             members["communication_share"] = .number(rank.communicationSeconds / rank.stepSeconds)
             members["wait_share"] = .number(rank.waitSeconds / rank.stepSeconds)
@@ -122,8 +122,27 @@ struct JobReport {
             "bytes": .integer(bytes), "logical_bytes": .integer(logical), "saved_bytes": .integer(max(0, logical - bytes)),
             "format": .string(machine.spec.wire.rawValue),
             // Ranks of one host meet in its memory, and nothing crosses a wire.
-            "in_shared_memory": .bool(bytes == 0 && logical > 0),
+            "in_shared_memory": .bool(bytes == 0 && logical > 0), "choices": .array(board.course.wires.map(choice)),
+            "chosen_because": wireReason(isOnWire: bytes > 0, any: logical > 0).map { .string($0) } ?? JSONValue.null,
         ]
+    }
+
+    private func choice(_ choice: JobCourse.WireChoice) -> JSONValue {
+        [
+            "at": .string(Timestamp(milliseconds: choice.at).rfc3339), "rank": .integer(Int64(choice.slot)),
+            "step": .integer(choice.step), "format": .string(choice.format), "before": .string(choice.before),
+            "compute_s": .number(choice.computeSeconds), "wait_s": .number(choice.waitSeconds), "because": .string(choice.why),
+        ]
+    }
+
+    /// Why `wire: auto` sends what it sends.
+    private func wireReason(isOnWire: Bool, any: Bool) -> String? {
+        guard machine.spec.wire == .auto, any else { return nil }
+        if let last = board.course.wires.last { return last.why }
+        guard isOnWire else { return "float32: the ranks are on one host, and no bytes cross a wire" }
+        let least = board.ranks.values.filter { $0.stepSeconds > 0 }.map { $0.waitSeconds / $0.stepSeconds }.min()
+        return "float32: "
+            + (least.map { "\(Int(($0 * 100).rounded())) % of a step was waiting for bytes" } ?? "no step was measured")
     }
 
     /// Steps that took much longer than usual, and what happened then.

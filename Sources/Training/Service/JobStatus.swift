@@ -103,7 +103,8 @@ struct JobStatus {
     private var warnings: [JSONValue] {
         var notes = board.notes
         let reasons = Set(board.ranks.values.filter { $0.survives == false }.flatMap(\.whyNot)).sorted()
-        if !reasons.isEmpty {
+        // The adapter says it itself, with what to do.
+        if !reasons.isEmpty, !notes.contains(where: { $0.what == "A rank's death cannot be hidden from this script." }) {
             notes.append(
                 .init(
                     what: "a rank that dies means a whole-job restart", why: reasons.joined(separator: "; "),

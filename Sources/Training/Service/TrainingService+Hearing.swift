@@ -47,7 +47,7 @@ extension TrainingService {
     /// How a rank's end is told to its job.
     func event(of ended: Ended, _ key: RankKey, _ machine: JobMachine) -> JobMachine.Event {
         guard ended.code != 0 || ended.signal != 0 || !ended.fault.isEmpty else { return .left(slot: key.slot, life: key.life) }
-        return died(key, death(ended, key), machine)
+        return died(key, death(ended, key, machine), machine)
     }
 
     func died(_ key: RankKey, _ death: RankDeath, _ machine: JobMachine) -> JobMachine.Event {
@@ -61,19 +61,27 @@ extension TrainingService {
         machine.ranks.indices.allSatisfy { boards[machine.name]?.ranks[$0]?.survives == true }
     }
 
-    private func death(_ ended: Ended, _ key: RankKey) -> RankDeath {
+    private func death(_ ended: Ended, _ key: RankKey, _ machine: JobMachine) -> RankDeath {
+        let detail = ended.isOutOfMemory ? Self.memory(used: ended.memoryPeakBytes, of: machine.spec.demand.memory) : ""
         if !ended.fault.isEmpty { return RankDeath(.notStarted, detail: ended.fault) }
         if let hung = hanging[key] { return hung }
         // A shell tells of a command that a signal ended by 128 and its number.
         if ended.signal == 0, (129...159).contains(ended.code), ended.exception.isEmpty {
             return RankDeath(
-                ended.isOutOfMemory ? .outOfMemory : .killed, signal: Int(ended.code) - 128, lastLines: ended.lastLines)
+                ended.isOutOfMemory ? .outOfMemory : .killed, signal: Int(ended.code) - 128, lastLines: ended.lastLines,
+                detail: detail)
         }
         var death = RankDeath(
             ended.isOutOfMemory ? .outOfMemory : ended.signal != 0 ? .killed : .exited, code: Int(ended.code),
-            signal: Int(ended.signal), exception: ended.exception, lastLines: ended.lastLines)
+            signal: Int(ended.signal), exception: ended.exception, lastLines: ended.lastLines, detail: detail)
         if ended.code == 76 { death.kind = .needsRestart }
         return death
+    }
+
+    /// `100 MiB are its limit, and 98 MiB were seen in use`
+    private static func memory(used: Int64, of limit: Int64) -> String {
+        guard limit > 0 else { return "" }
+        return "\(limit >> 20) MiB are its limit" + (used > 0 ? ", and \(used >> 20) MiB were seen in use" : "")
     }
 
     /// The Worker's process has ended: normally it told how before; else what it left on disk tells, or nothing does.

@@ -23,6 +23,7 @@ public struct Report: ProtoMessage, Equatable {
     public var output: Output?
     public var ended: Ended?
     public var resumed: Resumed?
+    public var wire: WireChosen?
 
     public init() {}
 
@@ -45,6 +46,7 @@ public struct Report: ProtoMessage, Equatable {
         c.field(16, "output", &output)
         c.field(17, "ended", &ended)
         c.field(18, "resumed", &resumed)
+        c.field(20, "wire", &wire)
     }
 }
 

@@ -187,6 +187,28 @@ public struct Resumed: ProtoMessage, Equatable {
     }
 }
 
+/// `wire: auto` chose another format: what this rank had measured, and why.
+public struct WireChosen: ProtoMessage, Equatable {
+    public static let protoName = "WireChosen"
+    public var step: Int64 = 0
+    public var format = ""
+    public var before = ""
+    /// Of a step at the look at which it was chosen, in seconds.
+    public var computeSeconds = 0.0
+    public var waitSeconds = 0.0
+    public var why = ""
+
+    public init() {}
+    public mutating func fields(_ c: inout ProtoCodec) {
+        c.field(1, "step", &step)
+        c.field(2, "format", &format)
+        c.field(3, "before", &before)
+        c.field(4, "compute_s", &computeSeconds)
+        c.field(5, "wait_s", &waitSeconds)
+        c.field(6, "why", &why)
+    }
+}
+
 public struct LostSlot: ProtoMessage, Equatable {
     public static let protoName = "LostSlot"
     public var slot: Int32 = 0
