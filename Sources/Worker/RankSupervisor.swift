@@ -243,6 +243,7 @@ public actor RankSupervisor {
         if report.checkpoint != nil {
             reports.putLasting(report)
         } else if report.hello != nil || report.mesh != nil || report.joined != nil || report.output != nil || report.samples != nil
+            || report.rescaled != nil
         {
             reports.putStanding(report)
         } else {

@@ -40,6 +40,7 @@ extension Report {
             (samples.repeated, samples.lost) = (read.integer("repeated"), read.integer("lost"))
             self.samples = samples
         case "resumed": resumed = read.resumed
+        case "rescaled": rescaled = read.rescaled
         case "wire": wire = read.wire
         case "output":
             var output = Output()
@@ -69,6 +70,7 @@ extension Report {
             (hello.version, hello.survives, hello.whyNot) = (
                 text("version"), message["survives"]?.boolValue ?? false, texts("why_not")
             )
+            (hello.scales, hello.whyFixed) = (message["scales"]?.boolValue ?? false, texts("why_fixed"))
             return hello
         }
 
@@ -107,6 +109,13 @@ extension Report {
                 return lost
             }
             return resumed
+        }
+
+        var rescaled: Rescaled {
+            var rescaled = Rescaled()
+            (rescaled.epoch, rescaled.step, rescaled.seconds) = (integer("epoch"), integer("step"), number("seconds"))
+            (rescaled.world, rescaled.before) = (Int32(clamping: integer("world")), Int32(clamping: integer("before")))
+            return rescaled
         }
 
         var wire: WireChosen {

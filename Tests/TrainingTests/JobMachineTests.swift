@@ -8,6 +8,8 @@ import Testing
 struct JobUnderTest {
     var machine: JobMachine
     var now: Int64 = 0
+    /// All that it was told: a daemon that starts again reads it from the ledger.
+    var inputs: [JobMachine.Input] = []
 
     init(ranks: Int, failures: Int = 3, output: Bool = false) {
         var spec = JobSpec(name: "job", run: "true")
@@ -20,11 +22,19 @@ struct JobUnderTest {
     @discardableResult
     mutating func tell(_ event: JobMachine.Event, answering: Int? = nil) -> [JobMachine.Effect] {
         now += 1
-        return machine.handle(.init(event, at: Timestamp(milliseconds: now), answering: answering)).map(\.effect)
+        inputs.append(.init(event, at: Timestamp(milliseconds: now), answering: answering))
+        return machine.handle(inputs[inputs.count - 1]).map(\.effect)
     }
 
     static func seats(_ count: Int) -> [JobMachine.Seat] {
         (0..<count).map { .init(node: "n", host: "127.0.0.1", port: 1_000 + $0) }
+    }
+
+    /// The same job as the next life of the daemon sees it.
+    var replayed: JobMachine {
+        var replayed = JobMachine(machine.plan, attempt: machine.attempt, after: nil)
+        for input in inputs { _ = replayed.handle(input) }
+        return replayed
     }
 
     mutating func place() { tell(.placed(seats: Self.seats(machine.ranksWanted.lowerBound), port: 1, why: "it fits")) }
@@ -196,7 +206,10 @@ struct JobUnderTest {
             #expect(machine.state.isSeated == !machine.ranks.isEmpty, "ranks hold places exactly while they may be there")
             if machine.state == .queued || machine.isOver { #expect(machine.watched.isEmpty) }
             #expect(Set(machine.intents.map(\.id)).count == machine.intents.count)
+            if machine.state == .running { #expect(machine.ranks.contains { $0.stays }, "somebody trains on") }
+            if machine.isChanging { #expect(machine.state == .stopping || machine.due != nil, "no change waits for ever") }
         }
+        #expect(job.replayed == job.machine, "a daemon that starts again sees what the one before saw")
     }
 
     private static func step(_ job: inout JobUnderTest, _ random: inout SplitMix) {
@@ -205,7 +218,7 @@ struct JobUnderTest {
         let life = machine.ranks.indices.contains(slot) ? machine.ranks[slot].life : 0
         var event: JobMachine.Event
         var answering: Int?
-        switch random.next() % 12 {
+        switch random.next() % 16 {
         case 0 where machine.state == .queued: return job.place()
         case 1, 2, 3: return job.launchAll()
         case 4: event = .formed
@@ -219,7 +232,22 @@ struct JobUnderTest {
         case 10:
             guard let intent = machine.intents.randomElement(by: random.next()) else { return }
             (event, answering) = (.failed(trouble: Trouble(what: "it", why: "did", fix: "not")), intent.id)
-        default: event = .timePassed
+        case 11, 12:
+            let ranks = 1 + Int(random.next() % 5)
+            event = .changing(ranks: ranks, seats: JobUnderTest.seats(max(0, ranks - machine.world)), why: "a test")
+        case 13: event = .rescaled(epoch: machine.epoch, ranks: machine.worldToBe, step: 1)
+        case 14:
+            guard let intent = machine.intents.first(where: { $0.effect.kind == .dismiss }),
+                case .dismiss(let slot, let life) = intent.effect
+            else {
+                event = .joined(slot: slot, life: life, step: 1)
+                break
+            }
+            (event, answering) = (.dismissed(slot: slot, life: life), intent.id)
+        default:
+            if random.next() % 4 == 0 { job.now += 1_000_000 }
+            guard machine.due.map({ $0.milliseconds <= job.now }) == true else { return }
+            event = .timePassed
         }
         if answering == nil, machine.isStale(event, at: Timestamp(milliseconds: job.now)) { return }
         if machine.refusal(of: event, beginning: nil) != nil { return }

@@ -15,6 +15,7 @@ import Testing
         var policy: PolicyBook.Current
         var desk = QueueDesk()
         var resized = 0
+        var changedLive = 0
 
         init(seed: UInt64) {
             random = SplitMix(state: seed)
@@ -62,7 +63,13 @@ import Testing
         func snapshot() -> QueueSnapshot {
             QueueSnapshot(
                 machines: jobs.map(\.machine).filter { $0.state == .queued || $0.state.isSeated }, nodes: nodes, version: 1,
-                policy: policy, known: { .init(roomySince: desk.roomySince[$0]) }, now: Timestamp(milliseconds: now))
+                policy: policy, known: { .init(roomySince: desk.roomySince[$0], scalesLive: scalesLive($0)) },
+                now: Timestamp(milliseconds: now))
+        }
+
+        /// Every other script can.
+        func scalesLive(_ name: String) -> Bool {
+            jobs.first { $0.machine.name == name }.map { $0.machine.plan.number % 2 == 0 && $0.machine.epoch > 0 } ?? false
         }
 
         func index(_ name: String) -> Int? { jobs.firstIndex { $0.machine.name == name } }
@@ -78,6 +85,7 @@ import Testing
                 jobs[index].now = now
                 jobs[index].tell(.placed(seats: seats, port: 1, why: start.why))
                 jobs[index].launchAll()
+                if jobs[index].machine.plan.number % 2 == 0 { jobs[index].tell(.formed) }
             }
             for (victim, other) in decision.preemptions {
                 guard let index = index(victim), jobs[index].machine.refusal(of: .preempted(by: other), beginning: nil) == nil
@@ -89,12 +97,54 @@ import Testing
             for resize in decision.resizes { check(resize, decision) }
             for resize in decision.resizes {
                 guard let index = index(resize.job) else { continue }
+                if changeLive(index, resize) { continue }
                 let event = JobMachine.Event.resized(ranks: resize.ranks, why: resize.why)
                 #expect(jobs[index].machine.refusal(of: event, beginning: nil) == nil)
                 jobs[index].tell(event)
                 resized += 1
             }
             return decision
+        }
+
+        /// As the service does it: ranks come and go while the others train on, where the room that is needed becomes free so.
+        mutating func changeLive(_ index: Int, _ resize: QueueSnapshot.Resize) -> Bool {
+            let (machine, snapshot) = (jobs[index].machine, snapshot())
+            guard scalesLive(resize.job), snapshot.isRoomMade(by: [resize]) else { return false }
+            let seats = snapshot.seats(forMore: resize.ranks - machine.world, of: machine).map {
+                JobMachine.Seat(node: $0.node, devices: $0.devices, resource: $0.resource, host: "h", port: 1)
+            }
+            let event = JobMachine.Event.changing(ranks: resize.ranks, seats: seats, why: resize.why)
+            guard machine.refusal(of: event, beginning: nil) == nil else { return false }
+            jobs[index].tell(event)
+            changedLive += 1
+            return true
+        }
+
+        /// Ranks that come or go get on with it, or die on the way.
+        mutating func changeGoesOn(_ index: Int) {
+            for slot in jobs[index].machine.ranks.indices.reversed() {
+                guard jobs[index].machine.ranks.indices.contains(slot), jobs[index].machine.state == .running else { return }
+                let rank = jobs[index].machine.ranks[slot]
+                guard !rank.isGone, roll(3) > 0 else { continue }
+                if !rank.stays, roll(6) == 0 {
+                    _ = jobs[index].die(slot, survivable: true)
+                } else if rank.state == .leaving {
+                    jobs[index].tell(.left(slot: slot, life: rank.life))
+                } else if rank.state == .starting {
+                    jobs[index].launchAll()
+                } else if !rank.hasMet {
+                    jobs[index].tell(.met(slot: slot, life: rank.life))
+                } else if rank.state == .joining {
+                    jobs[index].tell(.joined(slot: slot, life: rank.life, step: now))
+                }
+            }
+            for intent in jobs[index].machine.intents {
+                guard case .dismiss(let slot, let life) = intent.effect else { continue }
+                jobs[index].tell(.dismissed(slot: slot, life: life), answering: intent.id)
+            }
+            if let due = jobs[index].machine.due, jobs[index].machine.state == .running, due.milliseconds <= jobs[index].now {
+                jobs[index].tell(.timePassed)
+            }
         }
 
         /// Other ranks are given within what the job said; more of them only where it runs long enough, has a checkpoint to go on
@@ -108,7 +158,8 @@ import Testing
                 let placed = machine.placedAt ?? Timestamp(milliseconds: now)
                 let patience = policy.elastic.growAfter << Int64(min(machine.resizes, 5))
                 #expect((Timestamp(milliseconds: now) - placed).wholeMilliseconds >= patience, "no job grows again at once")
-                #expect(machine.checkpoint != nil && decision.starts.isEmpty && decision.resizes.count == 1)
+                #expect(
+                    (machine.checkpoint != nil || scalesLive(resize.job)) && decision.starts.isEmpty && decision.resizes.count == 1)
                 let isFree = decision.waits.values.allSatisfy { $0.isNotForRoom }
                 #expect(isFree, "who waits for room goes before who wants more of it")
             } else {
@@ -124,10 +175,15 @@ import Testing
                 switch jobs[index].machine.state {
                 case .running:
                     work[index] -= milliseconds
+                    changeGoesOn(index)
+                    guard jobs[index].machine.state == .running else { continue }
                     if roll(2) == 0 { jobs[index].tell(.checkpointed(path: "c", step: now, bytes: 1)) }
                     let isDeath = roll(40) == 0
                     guard work[index] <= 0 || isDeath else { continue }
                     for slot in jobs[index].machine.ranks.indices {
+                        guard jobs[index].machine.ranks.indices.contains(slot), !jobs[index].machine.ranks[slot].isGone else {
+                            continue
+                        }
                         let life = jobs[index].machine.ranks[slot].life
                         if isDeath, slot == 0 {
                             _ = jobs[index].die(0, survivable: false)

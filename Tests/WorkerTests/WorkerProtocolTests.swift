@@ -35,7 +35,7 @@ import Testing
             Checkpoint.declaration, Remark.declaration, Failure.declaration, Stack.declaration, Samples.declaration,
             Output.declaration, Ended.declaration, Order.declaration, Welcome.declaration, Member.declaration,
             Resumed.declaration, LostSlot.declaration, Membership.declaration, Dead.declaration, Stop.declaration,
-            Nudge.declaration, WireChosen.declaration,
+            Nudge.declaration, Rescaled.declaration, WireChosen.declaration,
         ]
         var seen: Set<String> = []
         for text in ours {

@@ -48,6 +48,11 @@ enum TrainExplain {
         }
         lines += standing(explained, style)
         if let because = explained["resized_because"]?.stringValue { lines.append("  resized  \(because)") }
+        if let scaling = explained["scaling"] {
+            let why = (scaling["why_not"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: "; ")
+            lines.append("  scales   \(why.isEmpty ? "while it trains" : "at a checkpoint, not while it trains: \(why)")")
+        }
+        lines += TrainScreen.changes(explained)
         lines.append("  needs    \(explained["needs"]?.stringValue ?? "")")
         let nodes = (explained["nodes"]?.arrayValue ?? []).map { node in
             "\(node["name"]?.stringValue ?? "") \(node["health"]?.stringValue ?? ""), \(node["ranks"]?.integerValue ?? 0) ranks"

@@ -13,6 +13,7 @@ enum TrainScreen {
         if let because = status["because"]?.stringValue { lines.append("  because  \(because)") }
         if let cause = status["first_cause"] { lines += firstCause(cause, style) }
         lines += losses(status, style, now)
+        lines += changes(status)
         if let version = status["version"]?.stringValue { lines.append("  made     \(style.good(version))") }
         if let checkpoint = status["checkpoint"] {
             lines.append(
@@ -163,6 +164,20 @@ enum TrainScreen {
         let step = loss["replaced_at_step"]?.integerValue.map { " joined at step \(Figures.count($0))" }
         let replaced = after.map { "; its replacement\(step.map { "\($0), after" } ?? " was there after") \($0)" } ?? ""
         return "the others went on\(stood)\(replaced)"
+    }
+
+    /// `  ranks    3 to 2 while it trained, from step 36, 0.05 s: asked for: 3 ranks to 2`
+    static func changes(_ status: JSONValue) -> [String] {
+        (status["changes"]?.arrayValue ?? []).suffix(4).map { change in
+            let (from, to) = (change["from"]?.integerValue ?? 0, change["to"]?.integerValue ?? 0)
+            let step = change["step"]?.integerValue.map { ", from step \(Figures.count($0))" } ?? ""
+            let cost = change["stood_still_s"]?.numberValue.map { ", \(Figures.value($0, unit: "s"))" } ?? ""
+            let end =
+                change["failure"]?.stringValue.map { ", which did not come about: \($0)" }
+                ?? (change["took_s"] == nil ? ", under way" : "")
+            let how = change["how"]?.stringValue ?? ""
+            return "  ranks    \(from) to \(to) \(how)\(step)\(cost)\(end): \(change["why"]?.stringValue ?? "")"
+        }
     }
 
     private static func losses(_ status: JSONValue, _ style: Style, _ now: Timestamp) -> [String] {

@@ -51,9 +51,9 @@ struct RankEnvironment {
 
     private func torchrun(local: (Int, Int), group: (Int, Int)) -> [String: String] {
         [
-            "RANK": "\(slot)", "WORLD_SIZE": "\(machine.world)", "LOCAL_RANK": "\(local.0)", "LOCAL_WORLD_SIZE": "\(local.1)",
+            "RANK": "\(slot)", "WORLD_SIZE": "\(machine.worldToBe)", "LOCAL_RANK": "\(local.0)", "LOCAL_WORLD_SIZE": "\(local.1)",
             "GROUP_RANK": "\(group.0)", "GROUP_WORLD_SIZE": "\(group.1)", "ROLE_RANK": "\(slot)",
-            "ROLE_WORLD_SIZE": "\(machine.world)", "ROLE_NAME": "default", "MASTER_ADDR": machine.master,
+            "ROLE_WORLD_SIZE": "\(machine.worldToBe)", "ROLE_NAME": "default", "MASTER_ADDR": machine.master,
             "MASTER_PORT": "\(machine.port)", "TORCHELASTIC_RUN_ID": "\(machine.name)-\(machine.attempt)",
             "TORCHELASTIC_RESTART_COUNT": "\(machine.run - 1)", "TORCHELASTIC_MAX_RESTARTS": "\(machine.spec.failuresMax)",
         ]
@@ -72,7 +72,7 @@ struct RankEnvironment {
             "OPENCLAW_CHECKPOINT_EVERY_S": Self.seconds(spec.checkpoint.every),
             "OPENCLAW_CHECKPOINT_KEEP": "\(spec.checkpoint.keep)", "OPENCLAW_WIRE": spec.wire.rawValue,
         ]
-        if life > 0, machine.epoch > 0 { own["OPENCLAW_JOINING"] = "1" }
+        if life > 0 || machine.ranks[slot].isNew, machine.epoch > 0 { own["OPENCLAW_JOINING"] = "1" }
         if machine.checkpoints > 0 { own["OPENCLAW_RESUME"] = "1" }
         own["OPENCLAW_COLLECTIVES"] = adapter.collectives
         own["OPENCLAW_JOB_SECRET"] = secret

@@ -54,8 +54,16 @@ extension JobMachine {
         case cancelled(by: String, reason: String?)
         case scaled(ranks: Int, by: String)
         case preempted(by: String)
-        /// The scheduler gives an elastic job another number of ranks.
+        /// The scheduler gives a job another number of ranks: it stops at a checkpoint and goes on with these.
         case resized(ranks: Int, why: String)
+        /// So many ranks from now on; how it comes to them the scheduler sees.
+        case scaleAsked(ranks: Int, by: String)
+        /// Another number of ranks while the others train on: a seat for each that comes, none where ranks leave.
+        case changing(ranks: Int, seats: [Seat], why: String)
+        /// The ranks go on in that number, since a step boundary.
+        case rescaled(epoch: Int, ranks: Int, step: Int64)
+        /// A rank that is not needed any more was ended.
+        case dismissed(slot: Int, life: Int)
         case drained(node: String)
 
         public var word: String {
@@ -79,6 +87,10 @@ extension JobMachine {
             case .scaled: "scaled"
             case .preempted: "preempted"
             case .resized: "resized"
+            case .scaleAsked: "scale_asked"
+            case .changing: "changing"
+            case .rescaled: "rescaled"
+            case .dismissed: "dismissed"
             case .drained: "drained"
             }
         }
@@ -87,6 +99,8 @@ extension JobMachine {
     public enum Effect: MachineEffect {
         /// Starts a Worker for a slot.
         case launch(slot: Int, life: Int)
+        /// Ends a rank that the others go on without.
+        case dismiss(slot: Int, life: Int)
         /// Asks every rank to end within so many seconds.
         case stop(withinSeconds: Int, checkpoint: Bool)
         /// Ends every rank that did not, and whatever it left.
@@ -94,10 +108,11 @@ extension JobMachine {
         /// Makes the output a version.
         case register
 
-        public enum Kind: String, CaseIterable, Sendable { case launch, stop, kill, register }
+        public enum Kind: String, CaseIterable, Sendable { case launch, dismiss, stop, kill, register }
         public var kind: Kind {
             switch self {
             case .launch: .launch
+            case .dismiss: .dismiss
             case .stop: .stop
             case .kill: .kill
             case .register: .register

@@ -33,6 +33,7 @@ extension JobMachine {
             return []
         case .met(let slot, _):
             guard epoch > 0 else { return [] }
+            if ranks[slot].isNew { return cameNear(slot) }
             epoch += 1
             if !ranks[slot].hasMet, ranks[slot].state == .up { ranks[slot].state = .joining }
             ranks[slot].hasMet = true
@@ -40,6 +41,7 @@ extension JobMachine {
         case .joined(let slot, _, _):
             ranks[slot].state = .up
             mend(at: now, withMesh: true)
+            cameIn(slot, at: now)
             return []
         case .reseated(let slot, _, let seat):
             ranks[slot].seat = seat
@@ -66,10 +68,20 @@ extension JobMachine {
         case .preempted(let other): return stop(.preempted(by: other), at: now)
         case .resized(let ranks, let why):
             guard state == .running else { return [] }
-            (resizeTo, resizedBecause, resizes) = (ranks, why, resizes + 1)
+            note(RankChange(at: now, run: run, from: world, to: ranks, why: why, isLive: false))
+            (resizeTo, resizedBecause, resizes) = (ranks, why, resizes + (ranksAsked == nil ? 1 : 0))
             return stop(.rescaled(ranks), at: now)
+        case .scaleAsked(let ranks, _):
+            (ranksAsked, resizeTo) = (ranks, nil)
+            return []
+        case .changing(let ranks, let seats, let why): return change(to: ranks, seats, why, at: now)
+        case .rescaled(_, _, let step): return rescaled(step, at: now)
+        case .dismissed(let slot, let life):
+            guard ranks.indices.contains(slot), ranks[slot].life == life, !ranks[slot].stays else { return [] }
+            return dismissed(slot, at: now)
         case .drained(let node): return stop(.drained(node: node), at: now)
         case .timePassed:
+            if state == .running { return changeIsLate(at: now) }
             guard state == .stopping else { return [] }
             killAt = now + .seconds(60)  // asked again, should the engine not manage it
             return [Order(.kill)]
@@ -82,6 +94,7 @@ extension JobMachine {
         guard state == .queued else { return [] }
         run += 1
         (state, epoch, cause, resizeTo) = (.starting, 0, nil, nil)
+        (lives, changeDue, settledAt) = ([:], nil, now)
         (self.master, self.port, placedBecause) = (seats.first?.host ?? "127.0.0.1", port, why)
         ranks = seats.map { Rank(seat: $0) }
         (placedAt, firstPlacedAt) = (now, firstPlacedAt ?? now)
@@ -95,8 +108,10 @@ extension JobMachine {
         if state == .starting, ranks.allSatisfy({ $0.state == .up }) {
             state = .running
             mend(at: now, withMesh: false)
+            if let last = changes.indices.last, !changes[last].isOver { changes[last].endedAt = now }
         }
-        // It began while the job was already asked to end.
+        // It began while it was not needed any more, or while the job was already asked to end.
+        if ranks[slot].isOut { return [Order(.dismiss(slot: slot, life: life))] }
         return state == .stopping ? [Order(.stop(withinSeconds: 0, checkpoint: false))] : []
     }
 
@@ -110,14 +125,23 @@ extension JobMachine {
     // MARK: Ends of ranks
 
     private mutating func left(_ slot: Int, at now: Timestamp) -> [Order] {
+        if state != .stopping, !ranks[slot].stays { return retire(slot, at: now) }
         ranks[slot].state = .done
-        guard ranks.allSatisfy(\.isGone) else { return [] }
-        if state == .stopping { return stopped(at: now) }
-        return complete(at: now)
+        if state == .stopping { return ranks.allSatisfy(\.isGone) ? stopped(at: now) : [] }
+        return completeIfDone(at: now)
+    }
+
+    /// Ranks that were on their way in or out are not waited for.
+    mutating func completeIfDone(at now: Timestamp) -> [Order] {
+        guard ranks.allSatisfy({ $0.isGone || !$0.stays }), ranks.contains(where: { $0.stays }) else { return [] }
+        if ranks.allSatisfy(\.isGone) { return complete(at: now) }
+        changeDue = now + Self.endingMax
+        return dismissals { !$0.stays }
     }
 
     /// Every rank has done its part.
     private mutating func complete(at now: Timestamp) -> [Order] {
+        intents.removeAll { $0.effect.kind != .register }
         release(at: now)
         guard spec.output != nil else {
             end(.finished, at: now)
@@ -128,17 +152,22 @@ extension JobMachine {
     }
 
     private mutating func died(_ slot: Int, _ death: RankDeath, survivable: Bool, step: Int64, at now: Timestamp) -> [Order] {
+        let stays = ranks[slot].stays
+        if ranks[slot].state == .leaving, state == .stopping { ranks[slot].isOut = true }
         ranks[slot].state = .dead
         if state == .stopping {
             if stopping == .restart || stopping == .failed { reconsider(slot, death, step, at: now) }
             return ranks.allSatisfy(\.isGone) ? stopped(at: now) : []
         }
+        if !stays { return diedOnTheWay(slot, death, step, at: now) }
         let isFailure = death.kind != .needsRestart && !wasCounted(death, at: now)
         if isFailure { failures += 1 }
         let isSpent = failures > spec.failuresMax
         // A replacement that has not taken part yet has no state to go on from: alone it would wait for ever.
-        let others = ranks.indices.contains { $0 != slot && ranks[$0].state == .up && ranks[$0].hasMet }
-        let survives = survivable && epoch > 0 && others && !isSpent && !ranks.contains { $0.state == .done }
+        let others = ranks.indices.contains {
+            $0 != slot && ranks[$0].stays && ranks[$0].state == .up && ranks[$0].hasMet
+        }
+        let survives = survivable && epoch > 0 && others && !isSpent && !ranks.contains { $0.state == .done && $0.stays }
         let isHopeless = isFailure && !survives && failsAlike(death, step: step)
         record(slot, death, step, survived: survives, at: now)
         if survives {
@@ -175,7 +204,7 @@ extension JobMachine {
         return death.isSame(as: before.death) && step <= before.step && !hasNewCheckpoint
     }
 
-    private mutating func record(_ slot: Int, _ death: RankDeath, _ step: Int64, survived: Bool, at now: Timestamp) {
+    mutating func record(_ slot: Int, _ death: RankDeath, _ step: Int64, survived: Bool, at now: Timestamp) {
         if losses.count >= Self.lossesMax { losses.remove(at: 1) }  // the first one tells most
         losses.append(
             Loss(
@@ -204,6 +233,7 @@ extension JobMachine {
             // What ends the job overrules what would start it again.
             if state == .stopping, reason != .cancelled { return [] }
             let seconds = Self.seconds(for: reason)
+            abandonChange(because: "the job was stopped first", at: now)
             (state, stopping) = (.stopping, reason)
             killAt = now + .milliseconds(Int64(seconds) * 1_000 + Self.killAfter)
             intents.removeAll { $0.effect.kind == .launch && $0.due > now }
@@ -221,9 +251,9 @@ extension JobMachine {
     }
 
     /// Nothing of the run is left.
-    private mutating func stopped(at now: Timestamp) -> [Order] {
+    mutating func stopped(at now: Timestamp) -> [Order] {
         let reason = stopping
-        let isComplete = ranks.allSatisfy { $0.state == .done }
+        let isComplete = ranks.allSatisfy { $0.state == .done || !$0.stays } && ranks.contains { $0.stays }
         intents.removeAll { $0.effect.kind != .register }
         stopping = nil
         killAt = nil
@@ -257,19 +287,16 @@ extension JobMachine {
             endedBecause = "its output could not be registered: \(trouble.what)"
             end(.failed, at: now)
             return []
-        case .kill, .stop, nil: return []  // asked again when the time has passed
+        case .kill, .stop, .dismiss, nil: return []  // asked again when the time has passed
         }
     }
 
     // MARK: Ending
 
     private mutating func release(at now: Timestamp) {
-        if let placedAt {
-            let rate = Int64(ranks.reduce(0) { $0 + max(1, $1.seat.devices.count) })
-            served += (now - placedAt).wholeMilliseconds * rate
-            ran += (now - placedAt).wholeMilliseconds
-        }
-        placedAt = nil
+        settle(at: now)
+        if let placedAt { ran += (now - placedAt).wholeMilliseconds }
+        (placedAt, settledAt, changeDue) = (nil, nil, nil)
         ranks = []
     }
 

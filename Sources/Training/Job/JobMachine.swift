@@ -18,14 +18,20 @@ public struct JobMachine: Equatable, Sendable {
     }
 
     public struct Rank: Equatable, Sendable {
-        public enum State: String, Sendable { case starting, up, joining, done, dead }
+        public enum State: String, Sendable { case starting, up, joining, leaving, done, dead }
         public var seat: Seat
         public var life = 0
         public var state = State.starting
         public var handle: EngineHandle?
         /// The others know where its mesh listens.
         public var hasMet = false
+        /// Added to a run that trains; it has not taken part yet.
+        public var isNew = false
+        /// It was asked to leave, and the others go on without it.
+        public var isOut = false
         public var isGone: Bool { state == .done || state == .dead }
+        /// One of those that the job goes on with.
+        public var stays: Bool { !isNew && !isOut && state != .leaving }
     }
 
     /// A rank that died, and what became of the job.
@@ -80,6 +86,14 @@ public struct JobMachine: Equatable, Sendable {
     /// How often that was, and why the last time.
     public internal(set) var resizes = 0
     public internal(set) var resizedBecause = ""
+    /// Numbers of ranks that it was given while it ran, the latest last.
+    public internal(set) var changes: [RankChange] = []
+    /// When a change that does not come about is given up.
+    var changeDue: Timestamp?
+    /// The next life of slots that were given back in this run.
+    var lives: [Int: Int] = [:]
+    /// Since when the ranks hold their places in this number.
+    public internal(set) var settledAt: Timestamp?
     public internal(set) var submittedAt: Timestamp?
     public internal(set) var firstPlacedAt: Timestamp?
     public internal(set) var placedAt: Timestamp?
@@ -103,7 +117,7 @@ public struct JobMachine: Equatable, Sendable {
     public var firstCause: Loss? { cause.flatMap { losses.indices.contains($0) ? losses[$0] : nil } }
     public var isOver: Bool { state.isOver }
     public var spec: JobSpec { plan.spec }
-    /// Constant within a run.
+    /// Slots that hold places: those that come and those that leave are among them.
     public var world: Int { ranks.count }
     public var ranksWanted: ClosedRange<Int> {
         if let ranksAsked { return ranksAsked...ranksAsked }
@@ -120,7 +134,10 @@ extension JobMachine: Machine {
 
     public var name: String { plan.spec.name }
     public var standing: Standing { Standing(state: state.rawValue, stage: run > 0 ? "run \(run)" : nil) }
-    public var due: Timestamp? { state == .stopping && !ranks.allSatisfy(\.isGone) ? killAt : nil }
+    public var due: Timestamp? {
+        if state == .running { return changeDue }
+        return state == .stopping && !ranks.allSatisfy(\.isGone) ? killAt : nil
+    }
 
     /// What is watched of the world: the process beside each rank, and whether steps are taken.
     public enum Watched: Hashable, Sendable {
@@ -153,10 +170,13 @@ extension JobMachine: Machine {
         case .left(let slot, let life), .died(let slot, let life, _, _, _), .met(let slot, let life),
             .joined(let slot, let life, _), .reseated(let slot, let life, _):
             return isPast(slot, life)
+        case .dismissed(let slot, let life):
+            return !state.isSeated || !ranks.indices.contains(slot) || ranks[slot].life != life
+        case .rescaled(let epoch, _, _): return state != .running || epoch != self.epoch || !awaitsRescaling
         case .formed: return epoch > 0 || !(state == .running || state == .starting)
         case .checkpointed(_, let step, _): return isOver || (checkpoint.map { $0.step >= step } ?? false)
         case .applied, .timePassed, .failed, .placed, .launched, .stopAsked, .killed, .registered, .cancelled, .scaled, .preempted,
-            .resized, .drained:
+            .resized, .scaleAsked, .changing, .drained:
             return false
         }
     }
@@ -171,14 +191,18 @@ extension JobMachine: Machine {
         switch event {
         case .placed where state != .queued:
             return Fault(.conflict, what: "\(name) was not placed.", why: "It is \(state.rawValue).", fix: "Look again.")
-        case .cancelled, .scaled:
+        case .cancelled, .scaled, .scaleAsked:
             guard isOver || state == .registering else { return nil }
             return Fault(
                 .conflict, what: "\(name) cannot be changed any more.", why: "It is \(state.rawValue).",
                 fix: "Submit it again: openclaw train submit.")
-        case .resized where state != .running || !isElastic:
+        case .resized(let ranks, _) where state != .running || isChanging || !(isElastic || ranksAsked == ranks):
             return Fault(
                 .conflict, what: "\(name) was not given other ranks.", why: "It is \(state.rawValue).", fix: "Look again.")
+        case .changing(let ranks, let seats, _) where !canChange(to: ranks, seats: seats.count):
+            return Fault(
+                .conflict, what: "\(name) was not given other ranks.", why: "Its ranks are not all there, or change already.",
+                fix: "Look again.")
         case .preempted, .drained:
             guard state != .running && state != .starting else { return nil }
             return Fault(.conflict, what: "\(name) was not stopped.", why: "It is \(state.rawValue).", fix: "Look again.")

@@ -62,7 +62,8 @@ extension QueueSnapshot {
     /// Elastic jobs with fewer ranks each, so that the job has a place, and as few of them as may be.
     private func shrinking(for index: Int, on cluster: Cluster) -> [Resize]? {
         let candidates = running { other in
-            machines[other].isElastic && machines[other].state == .running && machines[other].world > machines[other].spec.ranksMin
+            machines[other].isElastic && machines[other].state == .running && !machines[other].isChanging
+                && machines[other].world > machines[other].spec.ranksMin
                 && (yields(other, to: index) || isOwed(index, by: other))
         }
         var (later, chosen) = (cluster, [Int]())
@@ -84,7 +85,8 @@ extension QueueSnapshot {
             return zip(chosen, ranks).map { other, ranks in
                 Resize(
                     job: name(other), ranks: ranks,
-                    why: "\(name(index)) needs room and comes first: \(machines[other].world) ranks to \(ranks)")
+                    why: "\(name(index)) needs room and comes first: \(machines[other].world) ranks to \(ranks)",
+                    yieldsTo: name(index))
             }
         }
         return nil
@@ -169,7 +171,7 @@ extension QueueSnapshot {
 
 /// More ranks for elastic jobs, where nobody waits for the room.
 extension QueueSnapshot {
-    /// One job at a time, the first in order: it stops at a checkpoint and goes on with more ranks.
+    /// One job at a time, the first in order: it is given more ranks while it trains, or stops at a checkpoint for them.
     func grow(_ decision: inout Decision) {
         let elasticity = policy.elastic
         guard elasticity.grows, leaving.isEmpty, decision.starts.isEmpty, decision.preemptions.isEmpty, decision.resizes.isEmpty,
@@ -198,9 +200,14 @@ extension QueueSnapshot {
     private func ranksWithRoom(_ index: Int) -> Int? {
         let (job, machine) = (jobs[index], machines[index])
         guard let running = job.running, machine.state == .running, machine.isElastic, job.isPreemptible,
-            machine.world < machine.spec.ranksMax, let placed = machine.placedAt, let checkpoint = machine.checkpoint,
-            checkpoint.at > placed, job.remaining.map({ $0 > policy.elastic.growAfter }) ?? true
+            !machine.isChanging, machine.world < machine.spec.ranksMax, let placed = machine.placedAt,
+            job.remaining.map({ $0 > policy.elastic.growAfter }) ?? true
         else { return nil }
+        if scalesLive[index] {
+            let more = seats(forMore: machine.spec.ranksMax - machine.world, of: machine).count
+            return more > 0 ? machine.world + more : nil
+        }
+        guard let checkpoint = machine.checkpoint, checkpoint.at > placed else { return nil }
         var (later, use) = (cluster, use)
         later.giveBack(running)
         use.remove(running, of: job.team)

@@ -20,6 +20,8 @@ struct QueueSnapshot {
         var job: String
         var ranks: Int
         var why: String
+        /// Who gets the room.
+        var yieldsTo: String?
     }
     struct Decision {
         var starts: [Start] = []
@@ -42,6 +44,8 @@ struct QueueSnapshot {
         var measured: [String: Double] = [:]
         /// Since when there has been room for more of its ranks.
         var roomySince: Timestamp?
+        /// Ranks can come and go while it trains.
+        var scalesLive = false
     }
 
     let version: UInt64
@@ -57,6 +61,7 @@ struct QueueSnapshot {
     /// It was asked to stop and will wait then: it has its turn, and starts later.
     private(set) var isReturning: [Bool] = []
     private(set) var roomySince: [Timestamp?] = []
+    private(set) var scalesLive: [Bool] = []
     private(set) var leaving: [String] = []
     /// What all of them are weighed against, where they are.
     private(set) var scales: QueueScales?
@@ -99,6 +104,15 @@ struct QueueSnapshot {
             leaving.append(machine.name)
             if let placement { future.giveBack(placement) }
         }
+        // Ranks that leave while the others train on: their places are as good as given back.
+        var placement = placement
+        let going = machine.ranks.filter { $0.isOut || $0.state == .leaving }
+        if machine.state == .running, !going.isEmpty, placement != nil {
+            leaving.append(machine.name)
+            let stays = machine.ranks.filter { !$0.isOut && $0.state != .leaving }
+            if let given = Self.placement(of: going, of: machine, on: cluster) { future.giveBack(given) }
+            placement = Self.placement(of: stays, of: machine, on: cluster)
+        }
         // What runs on a crowded node is nobody's to move.
         guard isLeaving ? machine.returns : machine.state == .queued || placement != nil else { return }
         var job = QueuedJob(
@@ -107,15 +121,17 @@ struct QueueSnapshot {
             firstStart: machine.firstPlacedAt?.milliseconds, running: isLeaving ? nil : placement,
             throughputs: Throughputs(machine.spec.throughput ?? known.measured))
         let elapsed = machine.placedAt.map { max(0, (now - $0).wholeMilliseconds) } ?? 0
+        let unsettled = (machine.settledAt ?? machine.placedAt).map { max(0, (now - $0).wholeMilliseconds) } ?? 0
         job.remaining =
             known.secondsLeft.map { Int64(min($0, 1e12) * 1_000) }
             ?? machine.spec.expected.map { max(0, $0 - machine.ran - elapsed) }
-        job.attained = machine.served + elapsed * (placement == nil ? 0 : job.rate)
+        job.attained = machine.served + unsettled * (placement == nil ? 0 : job.rate)
         if job.running == nil { job.gang = use.capped(job.gang, of: job.team) }
         jobs.append(job)
         machines.append(machine)
         isReturning.append(isLeaving)
         roomySince.append(known.roomySince)
+        scalesLive.append(known.scalesLive)
     }
 
     func gang(of machine: JobMachine) -> Gang {
@@ -132,7 +148,7 @@ struct QueueSnapshot {
     private static func placements(of machines: [JobMachine], on cluster: Cluster) -> ([Placement?], Set<String>) {
         var (trial, crowded) = (cluster, Set<String>())
         let placements = machines.map { machine -> Placement? in
-            guard machine.state.isSeated, let placement = placement(of: machine, on: cluster) else { return nil }
+            guard machine.state.isSeated, let placement = placement(of: machine.ranks, of: machine, on: cluster) else { return nil }
             guard trial.contains(placement) else {
                 crowded.formUnion(placement.seats.map { cluster.nodes[$0.node].name })
                 return nil
@@ -144,9 +160,9 @@ struct QueueSnapshot {
     }
 
     /// Nil where none of its nodes is there.
-    private static func placement(of machine: JobMachine, on cluster: Cluster) -> Placement? {
+    private static func placement(of ranks: [JobMachine.Rank], of machine: JobMachine, on cluster: Cluster) -> Placement? {
         var seats: [Placement.Seat] = []
-        for rank in machine.ranks {
+        for rank in ranks {
             guard let node = cluster.nodes.firstIndex(where: { $0.name == rank.seat.node }) else { continue }
             var devices: Placement.Devices?
             if let resource = rank.seat.resource {
@@ -181,6 +197,50 @@ struct QueueSnapshot {
         guard case .placed(let placement) = place(gang, on: cluster) else { return nil }
         var taken = taken
         return seats(of: placement, &taken).first
+    }
+
+    // MARK: Changing while they train
+
+    /// Seats for so many more ranks of a job that runs, beside those that it has; fewer where there is no room for more of them.
+    func seats(forMore count: Int, of machine: JobMachine) -> [SeatGiven] {
+        guard count > 0 else { return [] }
+        var gang = gang(of: machine)
+        gang.ranks = 1...count
+        gang = use.capped(gang, of: machine.spec.team)
+        guard let placement = cluster.prepared(onlyFor: gang).placement(of: gang),
+            use.limit(for: placement, of: machine.spec.team) == nil
+        else { return [] }
+        var taken = taken
+        return seats(of: placement, &taken)
+    }
+
+    /// Whether so many of its ranks have room where it gives up the places that it has.
+    func holds(_ count: Int, of machine: JobMachine) -> Bool {
+        var later = future
+        if let given = Self.placement(of: machine.ranks, of: machine, on: later) { later.giveBack(given) }
+        var gang = gang(of: machine)
+        gang.ranks = count...count
+        return later.prepared(onlyFor: gang).placement(of: gang) != nil
+    }
+
+    /// Whether the ranks with the highest numbers leave the room that these changes are made for.
+    func isRoomMade(by resizes: [Resize]) -> Bool {
+        var later = future
+        for resize in resizes {
+            guard let machine = machines.first(where: { $0.name == resize.job }), resize.ranks < machine.world else { continue }
+            guard let given = Self.placement(of: Array(machine.ranks[resize.ranks...]), of: machine, on: later) else {
+                return false
+            }
+            later.giveBack(given)
+        }
+        for name in Set(resizes.compactMap(\.yieldsTo)) {
+            guard let index = jobs.indices.first(where: { machines[$0].name == name }) else { continue }
+            var room = later.prepared(onlyFor: jobs[index].gang)
+            room.prepare(for: jobs[index].gang)
+            guard let placement = room.placement(of: jobs[index].gang) else { return false }
+            later.take(placement)
+        }
+        return true
     }
 
     // MARK: Deciding
@@ -232,7 +292,9 @@ struct QueueSnapshot {
             let again = scheduled.starts.first { $0.job == index }?.placement.ranks
             if let again, again < machines[index].world, machines[index].state == .running, machines[index].isElastic {
                 decision.resizes.append(
-                    Resize(job: name(index), ranks: again, why: "\(first) needs room: \(machines[index].world) ranks to \(again)"))
+                    Resize(
+                        job: name(index), ranks: again, why: "\(first) needs room: \(machines[index].world) ranks to \(again)",
+                        yieldsTo: first))
             } else if machines[index].state == .running || machines[index].state == .starting {
                 decision.preemptions.append((name(index), first))
             }

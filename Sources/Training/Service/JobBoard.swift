@@ -35,6 +35,9 @@ struct JobBoard: Codable, Equatable, Sendable {
         var process: Int32 = 0
         var survives: Bool?
         var whyNot: [String] = []
+        /// Whether ranks can come and go while it trains.
+        var scales: Bool?
+        var whyFixed: [String]?
         var stack: [String] = []
     }
     struct Sample: Codable, Equatable, Sendable {
@@ -112,7 +115,7 @@ struct JobBoard: Codable, Equatable, Sendable {
         rank.heardAt = report.at
         if let hello = report.hello {
             (rank.framework, rank.survives, rank.whyNot) = (hello.framework, hello.survives, hello.whyNot)
-            rank.process = hello.process
+            (rank.process, rank.scales, rank.whyFixed) = (hello.process, hello.scales, hello.whyFixed)
         }
         if let heartbeat = report.heartbeat {
             rank.used(cpuMilliseconds: heartbeat.cpuMilliseconds, memoryPeak: heartbeat.memoryPeakBytes)
@@ -137,6 +140,7 @@ struct JobBoard: Codable, Equatable, Sendable {
         if let log = report.log { hear(log, at: report.at) }
         if let remark = report.remark { hear(remark) }
         if let resumed = report.resumed { course.hear(resumed, at: report.at) }
+        if let rescaled = report.rescaled { course.hear(rescaled, at: report.at) }
         if let wire = report.wire { course.hear(wire, from: slot, at: report.at) }
         if let started = report.started {
             // A new process has no pace yet: until it has, nobody can say that it stands still.

@@ -18,6 +18,16 @@ struct JobCourse: Codable, Equatable, Sendable {
         var slot: Int
         var step: Int64
     }
+    /// The ranks went on in another number, since a step boundary.
+    struct Rescaling: Codable, Equatable, Sendable {
+        var at: Int64
+        var epoch: Int64
+        var step: Int64
+        /// Until the first step in that number was done.
+        var seconds: Double
+        var from: Int
+        var to: Int
+    }
     /// No step for much longer than steps take.
     struct Stall: Codable, Equatable, Sendable {
         var at: Int64
@@ -46,6 +56,7 @@ struct JobCourse: Codable, Equatable, Sendable {
     var resumptions: [Resumption] = []
     var arrivals: [Arrival] = []
     var stalls: [Stall] = []
+    var rescalings: [Rescaling]?
     var wires: [WireChoice] = []
     /// 0 before the first.
     var firstStepAt: Int64 = 0
@@ -67,6 +78,25 @@ struct JobCourse: Codable, Equatable, Sendable {
             WireChoice(
                 at: at, slot: slot, step: wire.step, format: wire.format, before: wire.before, computeSeconds: wire.computeSeconds,
                 waitSeconds: wire.waitSeconds, why: wire.why), to: &wires)
+    }
+
+    /// Told at the boundary, and again after the first step.
+    mutating func hear(_ rescaled: Rescaled, at: Int64) {
+        var all = rescalings ?? []
+        if let known = all.lastIndex(where: { $0.epoch == rescaled.epoch && $0.to == Int(rescaled.world) && at - $0.at < 600_000 })
+        {
+            all[known].seconds = max(all[known].seconds, rescaled.seconds)
+        } else {
+            Self.add(
+                Rescaling(
+                    at: at, epoch: rescaled.epoch, step: rescaled.step, seconds: rescaled.seconds, from: Int(rescaled.before),
+                    to: Int(rescaled.world)), to: &all)
+        }
+        rescalings = all
+    }
+
+    func rescaling(of change: RankChange) -> Rescaling? {
+        rescalings?.first { $0.from == change.from && $0.to == change.to && $0.at >= change.at.milliseconds - 2_000 }
     }
 
     /// Told again whenever its Worker connects again.

@@ -29,6 +29,7 @@ struct JobStatus {
             "losses": .array(machine.losses.map(loss)), "preemptions": .integer(Int64(machine.preemptions)),
             "progress": board.progress, "warnings": .array(warnings), "entry": .integer(head.index), "next": .array(next),
         ]
+        if !machine.changes.isEmpty { members["changes"] = .array(machine.changes.map(change)) }
         if !spec.team.isEmpty { members["team"] = .string(spec.team) }
         if let at = machine.submittedAt { members["submitted_at"] = .string(at.rfc3339) }
         if let at = machine.firstPlacedAt { members["started_at"] = .string(at.rfc3339) }
@@ -69,6 +70,23 @@ struct JobStatus {
             if !figures.framework.isEmpty { members["framework"] = .string(figures.framework) }
             if let survives = figures.survives { members["survives"] = .bool(survives) }
         }
+        return .object(members)
+    }
+
+    private func change(_ change: RankChange) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "at": .string(change.at.rfc3339), "run": .integer(Int64(change.run)), "from": .integer(Int64(change.from)),
+            "to": .integer(Int64(change.to)), "why": .string(change.why),
+            "how": .string(change.isLive ? "while it trained" : "at a checkpoint"),
+        ]
+        if change.step > 0 { members["step"] = .integer(change.step) }
+        if let ended = change.endedAt {
+            members["took_s"] = .number(Double((ended - change.at).wholeMilliseconds) / 1_000)
+        }
+        // Where all stopped for it, that is what it cost.
+        let cost = change.isLive ? board.course.rescaling(of: change)?.seconds : members["took_s"]?.numberValue
+        if let cost { members["stood_still_s"] = .number(cost) }
+        if let failure = change.failure { members["failure"] = .string(failure) }
         return .object(members)
     }
 

@@ -31,17 +31,21 @@ struct RunRoll: Sendable {
 
     func membership(of machine: JobMachine) -> Membership {
         var membership = Membership()
-        (membership.epoch, membership.world) = (Int64(machine.epoch), Int32(machine.world))
-        membership.members = machine.ranks.enumerated().map { slot, rank in
+        membership.epoch = Int64(machine.epoch)
+        // New ranks are told of when all of them can be met.
+        let come = machine.ranks.allSatisfy { !$0.isNew || $0.hasMet }
+        membership.members = machine.ranks.enumerated().filter { !$1.isOut && (!$1.isNew || come) }.map { slot, rank in
             var member = Member()
             member.slot = Int32(slot)
             let mesh = mesh(of: slot, life: rank.life)
             let isThere = !rank.isGone && rank.hasMet && mesh != nil
             (member.address, member.host, member.peer) =
                 isThere ? (mesh?.address ?? "", mesh?.host ?? "", mesh?.peer ?? "") : ("", "", "")
-            member.state = !isThere ? "gone" : rank.state == .joining ? "joining" : "live"
+            member.state =
+                !isThere ? "gone" : rank.state == .joining ? "joining" : rank.state == .leaving ? "leaving" : "live"
             return member
         }
+        membership.world = Int32(membership.members.count { machine.ranks[Int($0.slot)].state != .leaving })
         return membership
     }
 }

@@ -17,6 +17,11 @@ extension TrainingService {
             if let joined = report.joined {
                 try await conductor.tell(.joined(slot: key.slot, life: key.life, step: joined.step), by: "worker")
             }
+            if let rescaled = report.rescaled {
+                let event = JobMachine.Event.rescaled(
+                    epoch: Int(clamping: rescaled.epoch), ranks: Int(rescaled.world), step: rescaled.step)
+                try await conductor.tell(event, by: "worker")
+            }
             if let checkpoint = report.checkpoint {
                 try await conductor.tell(
                     .checkpointed(path: checkpoint.path, step: checkpoint.step, bytes: checkpoint.size), by: "worker")
@@ -58,7 +63,7 @@ extension TrainingService {
 
     /// Whether every rank has said that it goes on without another. (Before they have met nobody does.)
     private func survives(_ machine: JobMachine) -> Bool {
-        machine.ranks.indices.allSatisfy { boards[machine.name]?.ranks[$0]?.survives == true }
+        machine.ranks.indices.allSatisfy { !machine.ranks[$0].stays || boards[machine.name]?.ranks[$0]?.survives == true }
     }
 
     private func death(_ ended: Ended, _ key: RankKey, _ machine: JobMachine) -> RankDeath {

@@ -124,7 +124,8 @@ extension TrainingService {
     func reseated(_ slot: Int, _ life: Int, _ machine: JobMachine) async throws(Fault) -> JobMachine {
         while true {
             guard let now = await conductors[machine.name]?.machine, now.attempt == machine.attempt, now.run == machine.run,
-                now.state == .running || now.state == .starting, now.ranks[slot].life == life, !Task.isCancelled
+                now.state == .running || now.state == .starting, now.ranks.indices.contains(slot), now.ranks[slot].life == life,
+                !Task.isCancelled
             else {
                 throw Fault(
                     .conflict, what: "Rank \(slot) of \(machine.name) was not replaced.", why: "The job is being stopped.",

@@ -12,6 +12,9 @@ extension TrainingService {
     func perform(_ call: EffectCall<JobMachine>) async throws(Fault) -> JobMachine.Event {
         switch call.intent.effect {
         case .launch(let slot, let life): return try await launch(slot, life, call.machine)
+        case .dismiss(let slot, let life):
+            await dismiss(slot, life, call.machine)
+            return .dismissed(slot: slot, life: life)
         case .stop(let seconds, let checkpoint):
             await stop(call.machine, within: seconds, checkpoint: checkpoint)
             return .stopAsked
@@ -35,6 +38,11 @@ extension TrainingService {
     // MARK: Starting
 
     private func launch(_ slot: Int, _ life: Int, _ machine: JobMachine) async throws(Fault) -> JobMachine.Event {
+        guard machine.ranks.indices.contains(slot), machine.ranks[slot].life == life else {
+            throw Fault(
+                .conflict, what: "Rank \(slot) of \(machine.name) was not started.", why: "It is not needed any more.",
+                fix: "Nothing needs to be done.")
+        }
         let machine = engine.isRemote && life > 0 ? try await reseated(slot, life, machine) : machine
         let plan = machine.plan
         var key = machine.key(slot)
@@ -66,6 +74,14 @@ extension TrainingService {
     func mark(of key: RankKey) -> String { "OPENCLAW_WORKER_SOCKET=\(SocketFolder.socket(in: sockets, of: key))" }
 
     // MARK: Stopping
+
+    /// One rank that the others go on without; whatever it left goes with it.
+    private func dismiss(_ slot: Int, _ life: Int, _ machine: JobMachine) async {
+        let key = RankKey(job: machine.name, attempt: machine.attempt, run: machine.run, slot: slot, life: life)
+        await theDesk().forget(job: key.job, attempt: key.attempt, run: key.run, slot: slot, life: life)
+        let rank = machine.ranks.indices.contains(slot) ? machine.ranks[slot] : nil
+        await engine.kill(rank?.life == life ? rank?.handle : nil, mark: mark(of: key))
+    }
 
     private func stop(_ machine: JobMachine, within seconds: Int, checkpoint: Bool) async {
         for (slot, rank) in machine.ranks.enumerated() where !rank.isGone {

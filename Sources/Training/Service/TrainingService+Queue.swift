@@ -48,9 +48,7 @@ extension TrainingService {
         for (victim, other) in decision.preemptions {
             try? await conductors[victim]?.tell(.preempted(by: other), by: "scheduler")
         }
-        for resize in decision.resizes {
-            try? await conductors[resize.job]?.tell(.resized(ranks: resize.ranks, why: resize.why), by: "scheduler")
-        }
+        await change(decision, snapshot)
     }
 
     /// How many steps a measurement stands on, and how far a new one is from the last that was recorded.
@@ -88,7 +86,7 @@ extension TrainingService {
             known: { name in
                 .init(
                     secondsLeft: boards[name]?.secondsLeft, measured: policies.throughputs(of: name),
-                    roomySince: queue.roomySince[name])
+                    roomySince: queue.roomySince[name], scalesLive: machines.first { $0.name == name }.map(scalesLive) ?? false)
             }, now: .now())
     }
 

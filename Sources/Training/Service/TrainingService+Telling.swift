@@ -47,6 +47,12 @@ extension TrainingService {
             explained["throughput"] = .object(throughput.mapValues { .number($0) })
             explained["throughput_by"] = .string(machine.spec.throughput == nil ? "measured" : "declared")
         }
+        if machine.state == .running {
+            let why = whyFixed(machine)
+            explained["scaling"] = [
+                "while_it_trains": .bool(why.isEmpty), "why_not": .array(why.map { .string($0) }),
+            ]
+        }
         if machine.resizes > 0 {
             explained["resized_because"] = .string(machine.resizedBecause)
             explained["resizes"] = .integer(Int64(machine.resizes))

@@ -33,9 +33,10 @@ extension TrainingService {
     private func stillness(of machine: JobMachine) -> Double? {
         guard let board = boards[machine.name], let placed = machine.placedAt else { return nil }
         // Replacements and restarts take their own time.
-        guard machine.ranks.allSatisfy({ $0.state == .up }) else { return nil }
-        let ranks = machine.ranks.indices.compactMap { board.ranks[$0] }
-        guard ranks.count == machine.world, let seconds = board.stepSeconds,
+        let there = machine.ranks.indices.filter { !machine.ranks[$0].isNew && !machine.ranks[$0].isOut }
+        guard there.allSatisfy({ [.up, .leaving].contains(machine.ranks[$0].state) }) else { return nil }
+        let ranks = there.compactMap { board.ranks[$0] }
+        guard ranks.count == there.count, let seconds = board.stepSeconds,
             ranks.allSatisfy({ $0.recent.count >= 3 && $0.steppedAt > placed.milliseconds })
         else { return nil }
         let last = ranks.map(\.steppedAt).max() ?? 0

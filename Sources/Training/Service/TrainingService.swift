@@ -183,14 +183,16 @@ public actor TrainingService {
         return try await status(name)
     }
 
-    /// So many ranks from now on; a job that runs with another number is stopped at a checkpoint and goes on with these.
+    /// So many ranks from now on. A job that runs with another number changes while it trains where its script can, and else is
+    /// stopped at a checkpoint and goes on with these.
     public func scale(_ name: String, to ranks: Int, by: String) async throws(Fault) -> JSONValue {
         guard (1...JobSpec.ranksMax).contains(ranks) else {
             throw Fault(
                 .usage, what: "\(name) cannot have \(ranks) ranks.", why: "From 1 to \(JobSpec.ranksMax) are possible.",
                 fix: "Give a number in that range.")
         }
-        try await known(name).tell(.scaled(ranks: ranks, by: by), by: by)
+        try await known(name).tell(.scaleAsked(ranks: ranks, by: by), by: by)
+        considerSoon()
         return try await status(name)
     }
 
@@ -250,12 +252,12 @@ public actor TrainingService {
         guard let machine = await conductors[name]?.machine else { return }
         switch event {
         case .died(let slot, _, _, _, _):
-            if machine.ranks.indices.contains(slot), machine.state == .running || machine.state == .starting {
-                await publish(machine, dead: [slot])
-            }
-        case .formed, .met, .joined: await publish(machine, dead: [])
+            if machine.state == .running || machine.state == .starting { await publish(machine, dead: [slot]) }
+        case .formed, .met, .joined, .changing, .rescaled, .dismissed: await publish(machine, dead: [])
+        case .left where machine.isChanging || machine.changes.last?.run == machine.run: await publish(machine, dead: [])
+        case .timePassed where machine.state == .running: await publish(machine, dead: [])
         case .applied, .timePassed, .failed, .placed, .reseated, .launched, .left, .checkpointed, .stopAsked, .killed, .registered,
-            .cancelled, .scaled, .preempted, .resized, .drained:
+            .cancelled, .scaled, .scaleAsked, .preempted, .resized, .drained:
             break
         }
         if !machine.state.isSeated { await release(machine) }

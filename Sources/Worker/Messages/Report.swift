@@ -23,6 +23,7 @@ public struct Report: ProtoMessage, Equatable {
     public var output: Output?
     public var ended: Ended?
     public var resumed: Resumed?
+    public var rescaled: Rescaled?
     public var wire: WireChosen?
 
     public init() {}
@@ -46,6 +47,7 @@ public struct Report: ProtoMessage, Equatable {
         c.field(16, "output", &output)
         c.field(17, "ended", &ended)
         c.field(18, "resumed", &resumed)
+        c.field(19, "rescaled", &rescaled)
         c.field(20, "wire", &wire)
     }
 }

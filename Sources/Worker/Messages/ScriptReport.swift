@@ -10,6 +10,9 @@ public struct Hello: ProtoMessage, Equatable {
     /// Whether it goes on when another rank dies.
     public var survives = false
     public var whyNot: [String] = []
+    /// Whether ranks can come and go while it trains.
+    public var scales = false
+    public var whyFixed: [String] = []
 
     public init() {}
     public mutating func fields(_ c: inout ProtoCodec) {
@@ -18,6 +21,8 @@ public struct Hello: ProtoMessage, Equatable {
         c.field(3, "version", &version)
         c.field(4, "survives", &survives)
         c.field(5, "why_not", &whyNot)
+        c.field(6, "scales", &scales)
+        c.field(7, "why_fixed", &whyFixed)
     }
 }
 
@@ -184,6 +189,27 @@ public struct Resumed: ProtoMessage, Equatable {
         c.field(2, "step", &step)
         c.field(3, "seconds", &seconds)
         c.field(4, "slots", &slots)
+    }
+}
+
+/// The ranks go on in another number, since a step boundary.
+public struct Rescaled: ProtoMessage, Equatable {
+    public static let protoName = "Rescaled"
+    /// Of the membership that said so.
+    public var epoch: Int64 = 0
+    public var step: Int64 = 0
+    /// What it cost until now; told again after the first step with that number.
+    public var seconds = 0.0
+    public var world: Int32 = 0
+    public var before: Int32 = 0
+
+    public init() {}
+    public mutating func fields(_ c: inout ProtoCodec) {
+        c.field(1, "epoch", &epoch)
+        c.field(2, "step", &step)
+        c.field(3, "seconds", &seconds)
+        c.field(4, "world", &world)
+        c.field(5, "before", &before)
     }
 }
 

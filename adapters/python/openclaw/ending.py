@@ -39,6 +39,14 @@ def hear(worker, finish, has_lost_its_place):
     atexit.register(at_exit)
 
 
+def leave_in_order(worker):
+    """Ends the process well: the others go on without this rank. On whatever thread that turns out."""
+    worker.send("bye")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def leave_as_asked(worker):
     """Ends the process: the checkpoint is on disk, the next attempt goes on from it."""
     worker.send("bye")

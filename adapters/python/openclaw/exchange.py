@@ -68,6 +68,7 @@ class Exchange:
         self.failure = None
         self.recoveries = []  # (seconds from the break to the membership, slots lost)
         self.is_alone = False
+        self.dismissed = None  # what a rank does which the others go on without, because it was asked to leave
         self._broken = None  # since the mesh broke: (when, slots lost); told with the next step
         self.step = lambda: 0
         self.place = lambda: None
@@ -145,15 +146,21 @@ class Exchange:
 
     def admit(self, membership):
         """Lets the joining members in; every rank calls this at the same step boundary. -> the slots that came in."""
+        return self.reform(membership)[1]
+
+    def reform(self, membership):
+        """Goes on as this membership says: with those who join, without those who leave. Every rank that stays calls this at the
+        same step boundary. -> (whether it came about, on all ranks or on none; the slots that came in)"""
         rows = {}
         tries = iter((True,))
 
         def attempt(mesh):
+            rows.clear()
             if next(tries, False):  # once: where it fails, the survivors go on without
                 rows.update(self._configure(membership, admitting=True))
 
         self.together(attempt)
-        return tuple(slot for slot, row in sorted(rows.items()) if row[2] and slot in self._targets)
+        return bool(rows), tuple(slot for slot, row in sorted(rows.items()) if row[2] and slot in self._targets)
 
     def join(self, own_address, is_over):
         """A replacement's way in: waits until the others let it in at a step boundary. -> rows by slot, or None where
@@ -198,6 +205,8 @@ class Exchange:
         """Connects a membership's mesh. The mesh's epochs are twice the daemon's: letting somebody in is one of its own."""
         members = membership.live + (membership.joining if admitting else ())
         members = tuple(sorted(members, key=lambda one: one.slot))
+        if self.dismissed is not None and membership.state(self.slot) == "leaving":
+            self.dismissed()
         if not any(one.slot == self.slot for one in members):
             raise ExchangeFailed(f"The daemon counts this rank as {membership.state(self.slot)} (epoch {membership.epoch}).")
         self._aborted = set()

@@ -11,7 +11,7 @@ class Member:
     address: str  # "host:port" where its mesh listens; empty until it said so
     host: str  # members with the same text share memory
     peer: str  # "host:port" of its side channel: positions and states for those who join
-    state: str  # live, joining or gone
+    state: str  # live, leaving, joining or gone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Membership:
     """The slots of one epoch. A later epoch replaces an earlier one whole."""
 
     epoch: int
-    world: int
+    world: int  # how many slots the job has, those that leave not counted
     members: tuple
 
     @staticmethod
@@ -47,10 +47,15 @@ class Membership:
         return tuple(member for member in self.members if member.state == "live" and member.address)
 
     @property
+    def leaving(self):
+        """Those who are in the mesh until the next step boundary at which ranks may go."""
+        return tuple(member for member in self.members if member.state == "leaving" and member.address)
+
+    @property
     def joining(self):
         """Those who have caught up and wait to be let in at a step boundary."""
         return tuple(member for member in self.members if member.state == "joining" and member.address)
 
     def state(self, slot):
-        """live, joining or gone; a slot that is not listed is gone."""
+        """live, leaving, joining or gone; a slot that is not listed is gone."""
         return next((member.state for member in self.members if member.slot == slot), "gone")

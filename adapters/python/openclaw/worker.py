@@ -165,8 +165,8 @@ class Worker:
         with self._news:
             if self._membership is not None and membership.epoch < self._membership.epoch:
                 return
-            is_newer = self._membership is not None and membership.epoch > self._membership.epoch
-            lost = is_newer and {one.slot for one in self._membership.live} - {one.slot for one in membership.live}
+            is_newer = self._membership is not None
+            lost = is_newer and _present(self._membership) - _present(membership)
             self._membership = membership
             self._dead.clear()
             self._news.notify_all()
@@ -189,6 +189,10 @@ def _finite(value):
     if isinstance(value, dict):
         return {name: _finite(one) for name, one in value.items()}
     return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _present(membership):
+    return {one.slot for one in membership.live + membership.leaving}
 
 
 def stacks():

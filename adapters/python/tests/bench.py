@@ -117,6 +117,8 @@ class Job:
         self.epoch = 0
         self.history = []  # every process that was started, in order
         self.ranks = {}  # the newest process of each slot
+        self.leaving = []  # slots that were asked to leave, until the others go on without them
+        self.coming = {}  # slots that were added, until all of them can be met
         self.killed_at = None
         self.replacements_max = 6
         self._lock = threading.RLock()
@@ -155,17 +157,28 @@ class Job:
                 rank.mesh = {name: message[name] for name in ("address", "host", "peer")}
                 if rank.is_joining:
                     rank.state = "joining"
+                if self.coming and all(self.ranks[slot].mesh for slot in self.coming):
+                    self.coming = {}
                 if self.epoch or all(one.mesh or one.status is not None for one in self.ranks.values()):
                     self._raise_epoch()
             elif kind == "joined":
                 rank.state = "live"
                 self._tell()
+            elif kind == "rescaled":
+                self._dismiss()
             self._news.notify_all()
 
     def _ended(self, rank):
         with self._news:
             said_bye = bool(rank.said("bye"))
-            if self.ranks.get(rank.slot) is rank and rank.status != 0 and not said_bye:
+            if self.ranks.get(rank.slot) is rank and rank.slot in self.leaving:
+                if rank.status != 0:
+                    for one in self.ranks.values():
+                        one.send("dead", slot=rank.slot)
+                self.leaving.remove(rank.slot)
+                del self.ranks[rank.slot]
+                self._raise_epoch()
+            elif self.ranks.get(rank.slot) is rank and rank.status != 0 and not said_bye:
                 rank.state, rank.mesh = "gone", None
                 for one in self.ranks.values():
                     one.send("dead", slot=rank.slot)
@@ -179,8 +192,8 @@ class Job:
 
     def _membership(self):
         members = [{"slot": slot, "state": rank.state, **(rank.mesh or {"address": "", "host": "", "peer": ""})}
-                   for slot, rank in sorted(self.ranks.items())]
-        return {"epoch": self.epoch, "world": self.world, "members": members}
+                   for slot, rank in sorted(self.ranks.items()) if slot not in self.coming and rank.state != "dismissed"]
+        return {"epoch": self.epoch, "world": sum(one["state"] != "leaving" for one in members), "members": members}
 
     def _raise_epoch(self):
         self.epoch += 1
@@ -190,7 +203,27 @@ class Job:
         for rank in self.ranks.values():
             rank.send("membership", **self._membership())
 
+    def _dismiss(self):
+        for slot in self.leaving:
+            self.ranks[slot].state = "dismissed"
+        self._tell()
+
     # -- what a test does
+
+    def scale(self, world):
+        """More or fewer ranks while the others train on, as the daemon does it."""
+        with self._news:
+            if world < self.world:
+                self.leaving = list(range(world, self.world))
+                for slot in self.leaving:
+                    self.ranks[slot].state = "leaving"
+                self.world = world
+                self._raise_epoch()
+            else:
+                added = range(self.world, world)
+                self.world, self.coming = world, dict.fromkeys(added)
+                for slot in added:
+                    self._start(slot, True)
 
     def kill(self, *slots, how=signal.SIGKILL):
         """All of them at once: nobody is told of a death before the last one is dead."""

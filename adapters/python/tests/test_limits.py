@@ -47,6 +47,26 @@ class Limits(unittest.TestCase):
         self.assertTrue(self.read("for x in y:\n    if loss.item() < 0.1:\n        break")[0])
         self.assertEqual(self.read("for x in y:\n    if step > 100:\n        break")[0], [])
 
+    def scaling(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            file.write(text)
+            file.flush()
+            return limits.of_scaling(file.name)
+
+    def test_a_loop_that_reckons_with_the_first_number_of_ranks_keeps_it(self):
+        for text in ("world = dist.get_world_size()\nfor x in y:\n    loss = total / world",
+                     "rank, world = dist.get_rank(), dist.get_world_size()\nwhile True:\n    rows = data[rank::world]",
+                     "n = int(os.environ['WORLD_SIZE'])\nfor x in y:\n    parts = [zeros() for _ in range(n)]",
+                     "def train(rank, world_size):\n    for x in y:\n        loss /= world_size"):
+            self.assertEqual(len(self.scaling(text)), 1, text)
+
+    def test_a_number_of_ranks_that_is_asked_for_where_it_is_used_is_none_that_is_kept(self):
+        for text in ("for x in y:\n    world = dist.get_world_size()\n    loss = total / world",
+                     "world = dist.get_world_size()\nsampler = DistributedSampler(data, world)\nfor x in y:\n    print(x, world)",
+                     "def mean(t):\n    world = dist.get_world_size()\n    return t / world\nfor x in y:\n    mean(x)"):
+            self.assertEqual(self.scaling(text), [], text)
+        self.assertEqual(limits.of_scaling(HERE / "scripts" / "ddp.py"), [])
+
     def test_what_cannot_be_read_has_no_limit_that_is_known(self):
         self.assertEqual(self.read("def ("), ([], False))
         self.assertEqual(limits.of_script("/nowhere"), ([], False))

@@ -84,3 +84,73 @@ def _is_steered_by_loss(tree):
             if any("loss" in name or "patience" in name or "stopp" in name for name in names):
                 return True
     return False
+
+
+# -- another number of ranks while it trains
+
+_WORLD_NAMES = {"world", "world_size"}  # what functions that are handed the number of ranks call it
+
+
+def of_scaling(path):
+    """-> reasons why the script reckons with the number of ranks that it had at its start, and so cannot be given another while it
+    trains. A number that is asked for where it is used is the number at that moment."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    kept = _kept_worlds(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
+            for name in _reckoned(node):
+                if name in kept:
+                    return [f"it reckons with the number of ranks that it had at its start ({name}, line {node.lineno} and after); "
+                            "torch.distributed.get_world_size() in that place would be the number of the moment"]
+    return []
+
+
+def _kept_worlds(tree):
+    """Names that hold the number of ranks and are not read anew in a loop."""
+    kept, fresh = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            kept |= {one.arg for one in node.args.args + node.args.kwonlyargs} & _WORLD_NAMES
+        elif isinstance(node, ast.Assign):
+            kept |= _worlds_of(node)
+        elif isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Assign):
+                    fresh |= _worlds_of(inner)
+    return kept - fresh
+
+
+def _worlds_of(assign):
+    """The names that an assignment gives the number of ranks to."""
+    names = set()
+    for target in assign.targets:
+        pairs = [(target, assign.value)]
+        if isinstance(target, ast.Tuple) and isinstance(assign.value, ast.Tuple):
+            pairs = zip(target.elts, assign.value.elts)
+        names |= {to.id for to, value in pairs if isinstance(to, ast.Name) and _is_world(value)}
+    return names
+
+
+def _is_world(value):
+    return any(isinstance(node, ast.Constant) and node.value == "WORLD_SIZE"
+               or isinstance(node, (ast.Attribute, ast.Name)) and getattr(node, "attr", getattr(node, "id", "")) == "get_world_size"
+               for node in ast.walk(value))
+
+
+def _reckoned(loop):
+    """Names that a loop's body divides, multiplies, strides or counts by."""
+    for node in (one for statement in loop.body for one in ast.walk(statement)):
+        parts = []
+        if isinstance(node, ast.BinOp):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.AugAssign):
+            parts = [node.value]
+        elif isinstance(node, ast.Slice):
+            parts = [node.step]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range":
+            parts = node.args
+        yield from (part.id for part in parts if isinstance(part, ast.Name))

@@ -4,6 +4,8 @@ own until init_process_group has made a Training."""
 import contextlib
 import functools
 import os
+import threading
+import time
 
 import torch
 import torch.distributed as dist
@@ -11,13 +13,14 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 from .. import ending, line
 from . import limits
 from .gradients import Gradients
 from .passes import Pass
 from .process_group import ProcessGroup
+from .rescaling import samplers
 from .training import Training
 
 _training = None
@@ -52,6 +55,7 @@ def install(contract):
     _optimizers()
     _loaders()
     _saving()
+    _pauses()
 
 
 # -- process groups
@@ -81,7 +85,7 @@ def _process_groups():
     @functools.wraps(new_group)
     def wrapped_new_group(ranks=None, *arguments, **options):
         if _training is not None and _training.owns_group:
-            if ranks is not None and sorted(ranks) != list(range(_contract.world)):
+            if ranks is not None and sorted(ranks) != list(range(_training.world)):
                 _training.needs_torchs_own("subgroups (new_group)")
             options = {name: value for name, value in options.items() if name in ("timeout", "group_desc")}
             return new_group(ranks, **options)
@@ -112,7 +116,7 @@ def _what_survives(backend):
 
 def _begin(owns, why_not):
     global _training
-    line.introduce("torch", why_not)
+    line.introduce("torch", why_not, ["it has not taken a step yet"])
     worker = line.worker()
     made = Training(_contract, worker, owns)
     for kind, things in _early.items():
@@ -226,9 +230,12 @@ def _optimizers():
 
     @functools.wraps(stepping)
     def scheduler_step(self, *arguments, **options):
-        # A schedule of N steps has no more, however many batches were taken over from a rank that died.
-        if _training is None or not (_training.in_takeover or _training.is_over):
+        if _training is None:
             return stepping(self, *arguments, **options)
+        # A schedule of N steps has no more, however many batches were taken over from a rank that died.
+        if not (_training.in_takeover or _training.is_over):
+            for _ in range(_training.rescaling.steps_due(self)):
+                stepping(self, *arguments, **options)
         return None
 
     LRScheduler.step = scheduler_step
@@ -278,6 +285,26 @@ def _loaders():
         return Pass(_training, self, walk) if _training is not None else walk(self)
 
     DataLoader.__iter__ = wrapped_iter
+    dealing = DistributedSampler.__init__
+
+    @functools.wraps(dealing)
+    def wrapped_dealing(self, *arguments, **options):
+        dealing(self, *arguments, **options)
+        samplers.add(self)
+
+    DistributedSampler.__init__ = wrapped_dealing
+
+
+def _pauses():
+    pause = time.sleep
+
+    @functools.wraps(pause)
+    def sleep(seconds):
+        # A ghost that waits as the others do never catches up with them.
+        if not _is_ghost() or threading.current_thread() is not threading.main_thread():
+            pause(seconds)
+
+    time.sleep = sleep
 
 
 def _saving():

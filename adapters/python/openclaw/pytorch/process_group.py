@@ -1,5 +1,5 @@
-"""ProcessGroup: torch.distributed over OpenClaw's mesh. The world's size is that of the job's slots and stays so; who of them is
-there at the moment is the exchange's business."""
+"""ProcessGroup: torch.distributed over OpenClaw's mesh. The world's size is that of the job's slots, and changes where the job is
+given more or fewer of them; who of them is there at the moment is the exchange's business."""
 
 import torch
 import torch.distributed as dist
@@ -37,10 +37,14 @@ class ProcessGroup(dist.ProcessGroup):
     def __init__(self, training, rank, world):
         super().__init__(rank, world)
         self._training = training
-        self._rank, self._world = rank, world
+        self._rank = rank
 
     def getBackendName(self):
         return "openclaw"
+
+    @property
+    def _world(self):
+        return self._training.world
 
     # DistributedDataParallel asks in C++ by these names, the script in Python by the others.
     def getSize(self):
@@ -153,6 +157,8 @@ class ProcessGroup(dist.ProcessGroup):
 
     def _start(self, attempt, inputs, outputs, root=None):
         training = self._training
+        if training.rescaling.is_leaving:
+            training.rescaling.leave()
         if training.is_ghost:
             return _done(self._as_ghost(inputs, outputs))
         if root is not None and root not in training.exchange.members and not training.is_in_forward:

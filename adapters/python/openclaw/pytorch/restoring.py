@@ -4,9 +4,11 @@ state there."""
 import contextlib
 import json
 import struct
+import threading
 import time
 
 from .. import peers
+from ..ending import leave_in_order
 from . import snapshot
 
 CLOSE_STEPS = 3  # a ghost this near to the others asks to be let in
@@ -26,6 +28,7 @@ class Restoring:
         self._ranks = {}  # from a checkpoint: what belonged to single ranks, by slot
         self._digests = None
         self._front = 0  # the others are at this step at least
+        self._world = self._passes_begun = 0  # of the others
         self._is_over = False  # the others wait at their end to hand over their state
         self._peer = ""
         self._ask_again_at = 0.0
@@ -42,15 +45,28 @@ class Restoring:
         self._learn()
 
     def _learn(self):
-        training = self._training
         for attempt in range(50):
             position = self._position()
             if position is not None:
-                self._front, self._is_over = position["step"], position["is_finishing"]
-                training.extra_batches, training.jumps = dict(position["extra"]), dict(position["jumps"])
+                self._take(position)
                 return
-            time.sleep(0.1 * min(attempt + 1, 10))
+            threading.Event().wait(0.1 * min(attempt + 1, 10))  # not time.sleep, which is none for a ghost
         raise LostPlace("None of the other ranks answered.")
+
+    def look_at(self, number):
+        """The ghost is at the end of this pass, or at its beginning: where the others were in it when they were asked last, they may
+        walk it longer than they knew then."""
+        if self._saved is not None or not self._training.contract.joining or number < self._passes_begun - 1:
+            return
+        position = self._position()
+        if position is not None:
+            self._take(position)
+
+    def _take(self, position):
+        training = self._training
+        self._front, self._is_over, self._world = position["step"], position["is_finishing"], position["world"]
+        self._passes_begun = position["passes_begun"]
+        training.lengths, training.jumps = dict(position["lengths"]), dict(position["jumps"])
 
     def _position(self):
         """What a living rank says about how far it is; None where nobody answers."""
@@ -88,13 +104,16 @@ class Restoring:
             if training.step + CLOSE_STEPS < self._front:
                 return
             self._come_in()
-        if training.step >= self._saved["step"]:
+        # With another number of ranks the same step is another place: see pass_begins.
+        if training.step >= self._saved["step"] and (self._is_same_world or not self._saved["passes_begun"]):
             self._go_live()
 
     def _come_in(self):
         """Waits to be let in at a boundary of the others, and takes the state of one of them."""
         training = self._training
         rows = None
+        if self._is_over and training.contract.slot >= self._world:
+            leave_in_order(training.worker)  # one rank more is not needed any more
         if not self._is_over:
             training.introduce()
             rows = training.exchange.join(training.mesh.address, self._others_came_to_their_end)
@@ -110,7 +129,9 @@ class Restoring:
             address = next(one.peer for one in training.worker.membership.members if one.slot == others[0])
         answer = peers.ask(address, training.contract.secret, f"state {key} {training.contract.slot}", 120)
         self._saved = snapshot.unpacked(answer)
-        training.extra_batches, training.jumps = dict(self._saved["extra"]), dict(self._saved["jumps"])
+        training.lengths, training.jumps = dict(self._saved["lengths"]), dict(self._saved["jumps"])
+        training.rescaling.enter(self._saved["world"])
+        training.rescaling.schedules = self._saved["schedules"]
 
     # -- following a checkpoint
 
@@ -133,8 +154,14 @@ class Restoring:
         _, manifest, contents = found
         self._saved = snapshot.unpacked(contents["state.pt"])
         self._ranks = {slot: snapshot.unpacked(one) for slot, one in snapshot.unpacked(contents["ranks.pt"]).items()}
-        training.extra_batches, training.jumps = dict(self._saved["extra"]), dict(self._saved["jumps"])
+        training.jumps = dict(self._saved["jumps"])
+        if self._is_same_world:
+            training.lengths, training.rescaling.schedules = dict(self._saved["lengths"]), self._saved["schedules"]
         return True
+
+    @property
+    def _is_same_world(self):
+        return self._saved["world"] == self._training.world
 
     def _newest(self, bound):
         training = self._training
@@ -157,24 +184,23 @@ class Restoring:
         checkpoint was written, and what that pass had left is dealt anew."""
         training = self._training
         saved = self._saved
-        if saved is None or saved["world"] == training.contract.world:
+        if saved is None or self._is_same_world:
             return
         number = max(saved["passes"], default=saved["passes_begun"])
         if walk.number != number:
             return
         left = saved["passes"].get(number)
-        samples = walk.remaining(left, saved["world"]) if left is not None else None
+        samples = walk.remaining(left) if left is not None else None
         training.jumps = {**saved["jumps"], number: saved["step"]}
         self._go_live()
         if samples is not None:
-            walk.deal(samples)
-            training.in_takeover = False
+            walk.deal_anew(samples)
 
     # -- becoming a rank
 
     def _go_live(self):
         training, saved = self._training, self._saved
-        is_same_world = saved["world"] == training.contract.world
+        is_same_world = self._is_same_world
         if is_same_world and training.step != saved["step"]:
             self._lose_place(f"it is at step {training.step}, the state at {saved['step']}")
         if not is_same_world:
@@ -187,12 +213,13 @@ class Restoring:
             training.gone = set(saved["gone"])
             training._tick_at, training._tick_interval = saved["tick"]
         else:
-            training.gone = set(range(training.contract.world)) - set(training.exchange.members)
+            training.gone = set(range(training.world)) - set(training.exchange.members)
             training._tick_at = saved["step"] + 1
         training.step = saved["step"]
         training.wire = saved["wire"] if training.contract.wire == "auto" else training.wire
         training.samples_repeated, training.samples_lost = saved["counted"]
         training.end_ghost()
+        training.in_takeover = False
         if is_same_world:
             self._go_on_with_data(saved)
         self._set_random_state(saved)
@@ -205,8 +232,9 @@ class Restoring:
         own = self._ranks.get(training.contract.slot, {})
         for walk in training.open_passes():
             described = saved["passes"].get(walk.number) if walk.number is not None else None
-            if described is not None and described["handed"] != walk.lap.handed:
-                self._lose_place(f"it took {walk.lap.handed} batches of the data, the others {described['handed']}")
+            handed = described["done"] + described["handed"] if described is not None else walk.lap.handed
+            if handed != walk.lap.handed:
+                self._lose_place(f"it took {walk.lap.handed} batches of the data, the others {handed}")
             walk.go_on(described, own.get("passes", {}).get(walk.serial))
             if not training.contract.joining:
                 for slot in training.exchange.members:

@@ -11,12 +11,13 @@ import torch
 from .. import peers
 from ..checkpoint import CheckpointFolder, CheckpointWriter
 from ..exchange import Exchange, Unit
-from ..ending import NEEDS_OWN_GROUP, leave_as_asked
+from ..ending import NEEDS_OWN_GROUP, leave_as_asked, leave_in_order
 from ..mesh import WIRES, Mesh
 from ..pace import Pace
 from . import snapshot
 from .ghost import Ghost
 from .gradients import GradientUnit
+from .rescaling import Rescaling
 from .restoring import Restoring
 
 # What each rank says at a tick: the newest epoch with somebody to let in, wishes, seconds of a step, of them waited, bytes sent.
@@ -44,11 +45,12 @@ class Training:
         self.ghost = self._fading = None
         self.step = 0
         self.wire = WIRES.get(contract.wire, 0)
+        self.rescaling = Rescaling(self)
         self.gone = set()  # slots that nobody stands for at this point of the program
         self.passes = []  # weak references to the walks over loaders
         self.passes_begun = 0
-        self.extra_batches = {}  # of passes that ended with a takeover: batches beyond the loader's length
-        self.jumps = {}  # passes that began with a step number of their own, after a change of the world's size
+        self.lengths = {}  # of passes that ended: their batches, which takeovers and other numbers of ranks make differ
+        self.jumps = {}  # the step that each pass began at
         self.in_takeover = False
         self.is_in_forward = False  # of a model that sends its buffers from slot 0, or from the lowest that is there
         self.layouts = {}  # by model: the two tensors by which the ranks agreed on rebuilt buckets
@@ -82,6 +84,7 @@ class Training:
         self.exchange.step = lambda: self.step
         self.exchange.place = self.place
         self.exchange.random_digest = snapshot.random_digest
+        self.exchange.dismissed = lambda: leave_in_order(self.worker)
         self.pace = Pace(self.mesh, self.worker)
         self.restoring = Restoring(self, self._folder)
         if contract.joining:
@@ -97,6 +100,11 @@ class Training:
     def introduce(self):
         """Tells where this rank can be reached."""
         self.worker.send("mesh", epoch=0, address=self.mesh.address, host=self.mesh.host, peer=self.peers.address)
+
+    @property
+    def world(self):
+        """How many slots there are now, those included that nobody stands for at the moment."""
+        return self.rescaling.world
 
     @property
     def is_ghost(self):
@@ -131,6 +139,8 @@ class Training:
         if self.is_ghost:
             self.step = self.jumps.get(walk.number, self.step)
             self.restoring.pass_begins(walk)
+        else:
+            self.jumps[walk.number] = self.step
 
     def open_passes(self):
         self.passes = [one for one in self.passes if one() is not None]
@@ -168,6 +178,8 @@ class Training:
             self.pace.loss = value.detach()
 
     def begin_step_unit(self):
+        if self.rescaling.is_leaving:
+            self.rescaling.leave()
         unit = GradientUnit(self.wire)
         self.pace.unit = unit
         return self.exchange.submit(unit)
@@ -200,6 +212,7 @@ class Training:
             self.restoring.boundary()
             return
         self.pace.stepped(self)
+        self.rescaling.stepped()
         if self.step >= self._tick_at:
             self._tick()
 
@@ -229,13 +242,17 @@ class Training:
         membership = self.worker.membership
         there = self.exchange.addresses()
         new = [one for one in membership.joining if there.get(one.slot) != one.address]
-        return membership.epoch if new else 0
+        is_other = self.rescaling.differs(membership)
+        return membership.epoch if (new or is_other) and (not is_other or not self.rescaling.why_fixed()) else 0
 
     def _admit(self, epoch):
         membership = self.worker.wait_for_membership(lambda it: it.epoch >= epoch, self.contract.membership_timeout_s)
         if membership is None or membership.epoch != epoch:
             return  # the next tick sees the newer one
-        came = self.exchange.admit(membership)
+        if self.rescaling.differs(membership):
+            came = self.rescaling.change(membership)
+        else:
+            came = self.exchange.admit(membership)
         leader = min(set(self.exchange.members) - set(came), default=self.contract.slot)
         self.gone -= set(came)
         for walk in self.open_passes():
@@ -246,16 +263,18 @@ class Training:
 
     def described(self):
         """How far this rank is: what a ghost needs to follow."""
-        extra = {**self.extra_batches, **{walk.number: walk.handed - len(walk) for walk in self.open_passes()
-                                          if walk.is_takeover and walk.number is not None}}
-        return {"step": self.step, "extra": list(extra.items()), "jumps": list(self.jumps.items()),
-                "is_finishing": self.is_finishing}
+        return {"step": self.step, "world": self.world, "passes_begun": self.passes_begun, "lengths": list(self._lengths().items()),
+                "jumps": list(self.jumps.items()), "is_finishing": self.is_finishing}
+
+    def _lengths(self):
+        """Of passes that ended, and of those that are open, as far as that is known."""
+        return {**self.lengths, **{walk.number: walk.length for walk in self.open_passes() if walk.number is not None}}
 
     def captured(self):
         """The whole state at this boundary."""
         return {
-            "world": self.contract.world, "step": self.step, "passes_begun": self.passes_begun,
-            "extra": dict(self.extra_batches), "jumps": dict(self.jumps), "gone": sorted(self.gone),
+            "world": self.world, "schedules": self.rescaling.schedules, "step": self.step, "passes_begun": self.passes_begun,
+            "lengths": self._lengths(), "jumps": dict(self.jumps), "gone": sorted(self.gone),
             "passes": {walk.number: walk.described() for walk in self.open_passes() if walk.number is not None},
             "tick": (self._tick_at, self._tick_interval), "wire": self.wire, "samples": self.samples,
             "counted": (self.samples_repeated, self.samples_lost),
@@ -297,10 +316,13 @@ class Training:
         def ranks(file):
             torch.save(pieces, file)
 
-        about = {"job": self.contract.job, "attempt": self.contract.attempt, "world": self.contract.world,
+        about = {"job": self.contract.job, "attempt": self.contract.attempt, "world": self.world,
                  "framework": "torch", "version": torch.__version__,
                  "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         self._writer.start(self.step, {"state.pt": whole, "ranks.pt": ranks}, about, time.monotonic() - started)
+
+    def finish_writing(self):
+        self._writer.wait()
 
     # -- the end
 
@@ -311,11 +333,13 @@ class Training:
             return
         self.is_finished = True
         self.hear()
+        if self.rescaling.is_leaving:
+            self.rescaling.leave()
         self._writer.wait()
         if self.is_ghost:
             raise RuntimeError("The script ended before this replacement could take its place: it does not run the way "
                                "the other ranks' did.")
-        if self.contract.world > 1 and not self.exchange.is_alone:
+        if self.world > 1 and not self.exchange.is_alone:
             self._wait_for_missing()
             last = Unit(lambda mesh: mesh.barrier())
             last.is_last = True
@@ -325,14 +349,13 @@ class Training:
 
     def _wait_for_missing(self):
         """Replacements on their way fetch the last state, and do alone what is left of the script for their slots."""
-        missing = self.contract.world - len(self.exchange.members)
         begun = time.monotonic()
         while self.owns_group:
             served = sum(1 for key, _ in self.peers.served if key == "final")
             is_in_vain = self.leads and time.monotonic() > max(begun, self.peers.heard_at) + FINISH_WAIT_S
             table = self.exchange.gather(struct.pack("<Q?", served, is_in_vain)).values()
             rows = [struct.unpack("<Q?", one) for one in table]
-            missing = self.contract.world - len(self.exchange.members) - sum(row[0] for row in rows)
+            missing = self.world - len(self.exchange.members) - sum(row[0] for row in rows)
             if missing <= 0 or any(row[1] for row in rows):
                 return
             if not self.is_finishing:
