@@ -79,6 +79,75 @@ import Testing
         await installation.process.stop()
     }
 
+    @Test(.enabled("PyTorch can be installed") { await PythonTorch.isThere() })
+    func `ranks leave, die and come by the daemon's word while the others train on, and nothing is lost or repeated`() async throws
+    {
+        let workshop = Workshop()
+        let installation = try await Installation.start(in: workshop)
+        func status() async throws -> JSONValue {
+            try JSONValue(parsing: try await workshop.openclaw("train", "status", "scaling", "--json").output)
+        }
+        func until(_ what: String, _ holds: (JSONValue) -> Bool) async throws -> JSONValue {
+            try await workshop.until("scaling \(what)") {
+                let now = try await status()
+                if ["failed", "cancelled"].contains(now["state"]?.stringValue) {
+                    throw Workshop.Late(description: "\(now.canonicalText)")
+                }
+                return holds(now) ? now : nil
+            }
+        }
+        func isChanged(_ now: JSONValue, to world: Int64) -> Bool {
+            now["ranks"]?.arrayValue?.count == Int(world) && now["changes"]?.arrayValue?.last?["to"] == .integer(world)
+                && now["ranks"]?.arrayValue?.allSatisfy { $0["state"] == "up" } == true
+        }
+        let (samples, epochs) = (600, 60)
+        let script = "\(Workshop.root)/adapters/python/tests/scripts/scaling.py"
+        workshop.write(
+            """
+            training_job:
+              name: scaling
+              run: "\(PythonTorch.python) \(script) --samples \(samples) --epochs \(epochs) --pause 0.1"
+              ranks: 3
+            """, as: "scaling.yaml")
+        #expect(try await workshop.openclaw("train", "submit", "\(workshop.folder)/scaling.yaml").0 == 0)
+        _ = try await workshop.until("scaling says that it can") {
+            try await workshop.openclaw("train", "explain", "scaling").output.contains("scales   while it trains") ? true : nil
+        }
+        let first = try await status()["ranks"]?[0]?["pid"]
+        #expect(try await workshop.openclaw("train", "scale", "scaling", "2").0 == 0)
+        let two = try await until("has two ranks") { isChanged($0, to: 2) }
+        let victim = try #require(two["ranks"]?[1]?["pid"]?.integerValue)
+        kill(Int32(victim), SIGKILL)
+        _ = try await until("has lost one") { $0["losses"]?.arrayValue?.count == 1 }
+        _ = try await until("has that one again") { $0["losses"]?[0]?["mended_after_s"] != nil }
+        #expect(try await workshop.openclaw("train", "scale", "scaling", "3").0 == 0)
+        let three = try await until("has three ranks") { isChanged($0, to: 3) }
+        #expect(three["ranks"]?[0]?["pid"] == first, "who stays keeps its process: \(three.canonicalText)")
+        workshop.write("", as: "go")
+        let done = try await until("has ended") { $0["state"] == "finished" }
+        #expect(done["run"] == 1 && done["failures"] == 1 && done["preemptions"] == 0, "\(done.canonicalText)")
+        let changes = done["changes"]?.arrayValue ?? []
+        #expect(changes.map { [$0["from"], $0["to"]] } == [[3, 2], [2, 3]], "\(done.canonicalText)")
+        #expect(changes.allSatisfy { $0["how"] == "while it trained" && $0["failure"] == nil && $0["stood_still_s"] != nil })
+        let report = try JSONValue(parsing: try await workshop.openclaw("train", "report", "scaling", "--json").output)
+        let lines = try await workshop.openclaw("train", "logs", "scaling", "--tail", "100000").output.split(separator: "\n").map {
+            $0.split(separator: " ").dropFirst(2).map(String.init)
+        }
+        var seen: [String: [String: Int]] = [:]
+        for line in lines where line.first == "trained" && line.count > 2 {
+            for number in line[2...] { seen[line[1], default: [:]][number, default: 0] += 1 }
+        }
+        let repeated = seen.values.reduce(0) { sum, times in sum + times.values.reduce(0) { $0 + $1 - 1 } }
+        let missing = seen.values.reduce(0) { $0 + samples - $1.count }
+        #expect(seen.count == epochs && Int64(repeated) == report["samples"]?["repeated"]?.integerValue)
+        // The killed one may have trained on one batch that it did not print.
+        #expect((0...10).contains(missing) && report["samples"]?["lost"] == 0)
+        let ends = lines.filter { $0.first == "rank" && $0.count == 8 }
+        #expect(
+            Set(ends.map { $0[1] }) == ["0", "1", "2"] && Set(ends.map { $0[3] }) == ["3"] && Set(ends.map { $0[7] }).count == 1)
+        await installation.process.stop()
+    }
+
     private func run(_ tests: String, with python: String) async throws {
         let folder = TemporaryFolder()
         let child = try Child.start(

@@ -94,9 +94,10 @@ import Testing
         await installation.process.stop()
     }
 
-    @Test func `an elastic job grows into room that stays free, and shrinks for a more urgent one before it would be stopped`()
-        async throws
-    {
+    @Test(arguments: [false, true])
+    func `an elastic job grows into room that stays free, and shrinks for a more urgent one before it would be stopped`(
+        scales: Bool
+    ) async throws {
         let installation = try await Installation.start(in: workshop)
         let cores = try await node()["cpus"]?.numberValue ?? 1
         #expect(try await apply("queue_policy: { elastic: { grow_after: 1s } }", as: "queue.yaml").code == 0)
@@ -104,7 +105,7 @@ import Testing
         let blocker = "training_job: { name: blocker, run: 'while [ ! -e go ]; do sleep 0.05; done', \(half) }"
         #expect(try await apply(blocker, as: "blocker.yaml").code == 0)
         _ = try await until("blocker", "runs") { $0["state"] == "running" }
-        let run = "STEPS=180000 exec python3 \(Self.survivor)"
+        let run = "SCALES=\(scales ? 1 : 0) STEPS=180000 exec python3 \(Self.survivor)"
         let elastic = "training_job: { name: elastic, run: '\(run)', ranks: { min: 1, max: 2 }, \(half) }"
         #expect(try await apply(elastic, as: "elastic.yaml").code == 0)
         _ = try await until("elastic", "has a checkpoint with one rank") {
@@ -112,14 +113,17 @@ import Testing
         }
         workshop.write("", as: "go")
         let grown = try await until("elastic", "has grown") { $0["state"] == "running" && $0["world"] == 2 }
-        #expect(grown["run"] == 2 && grown["failures"] == 0 && grown["preemptions"] == 0, "\(grown.canonicalText)")
+        #expect(grown["run"] == (scales ? 1 : 2) && grown["failures"] == 0 && grown["preemptions"] == 0, "\(grown.canonicalText)")
         let (_, explained) = try await workshop.openclaw("train", "explain", "elastic")
         #expect(explained.contains("1 ranks to 2"), "\(explained)")
+        #expect(explained.contains(scales ? "1 to 2 while it trained" : "1 to 2 at a checkpoint"), "\(explained)")
+        #expect(explained.contains(scales ? "scales   while it trains" : "not while it trains: it was told not to"), "\(explained)")
         let urgent = "training_job: { name: urgent, run: 'while [ ! -e on ]; do sleep 0.05; done', priority: urgent, \(half) }"
         #expect(try await apply(urgent, as: "urgent.yaml").code == 0)
         _ = try await until("urgent", "runs") { $0["state"] == "running" }
         let shrunk = try await until("elastic", "runs on with one rank") { $0["state"] == "running" && $0["world"] == 1 }
-        #expect(shrunk["run"] == 3 && shrunk["preemptions"] == 0 && shrunk["failures"] == 0, "\(shrunk.canonicalText)")
+        #expect(
+            shrunk["run"] == (scales ? 1 : 3) && shrunk["preemptions"] == 0 && shrunk["failures"] == 0, "\(shrunk.canonicalText)")
         let (_, why) = try await workshop.openclaw("train", "explain", "elastic")
         #expect(why.contains("urgent needs room and comes first: 2 ranks to 1"), "\(why)")
         workshop.write("", as: "on")

@@ -19,7 +19,7 @@ enum TrainCancel {
 /// `openclaw train scale NAME RANKS`
 enum TrainScale {
     static let command = Command(
-        "train scale", summary: "Go on with another number of ranks, from a checkpoint",
+        "train scale", summary: "Go on with another number of ranks: while it trains where its script can, else from a checkpoint",
         parameters: [.operand("NAME", "The job"), .operand("RANKS", "How many")]
     ) { invocation in
         guard let ranks = Int64(invocation.operand("RANKS")) else {

@@ -44,7 +44,8 @@ def states(membership):
     return {member["slot"]: member["state"] for member in membership["members"]}
 
 
-say(type="hello", pid=os.getpid(), framework="none", version="0", survives=os.environ.get("SURVIVES", "1") == "1", why_not=[])
+say(type="hello", pid=os.getpid(), framework="none", version="0", survives=os.environ.get("SURVIVES", "1") == "1", why_not=[],
+    scales=os.environ.get("SCALES") == "1", why_fixed=[] if os.environ.get("SCALES") == "1" else ["it was told not to"])
 assert hear(60)["type"] == "welcome"
 say(type="mesh", epoch=0, address=f"127.0.0.1:{20000 + slot}", host="here", peer="")
 epoch = 0
@@ -87,7 +88,13 @@ while step < steps or awaited:
         died.add(message["slot"])
     elif message and message["type"] == "membership":
         epoch = message["epoch"]
-        awaited -= {one for one in died if states(message)[one] in ("joining", "live")}
+        if states(message).get(slot) == "leaving":
+            break  # between two steps: nothing of its own is left undone
+        if message["world"] != world:
+            if slot == 0:
+                say(type="rescaled", epoch=epoch, step=step, seconds=0.01, world=message["world"], before=world)
+            world = message["world"]
+        awaited -= {one for one in died if states(message).get(one) in ("joining", "live")}
         if frozen and any(state == "gone" for state in states(message).values()):
             frozen_is_gone = True
         print("epoch", epoch, json.dumps(states(message), sort_keys=True), flush=True)

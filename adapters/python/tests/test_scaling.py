@@ -50,48 +50,29 @@ class Scaling(unittest.TestCase):
     def told_worlds(self, job):
         return list(dict.fromkeys((one["before"], one["world"]) for one in job.said("rescaled")))
 
-    def test_ranks_leave_and_others_come_while_the_rest_trains_on(self):
+    def test_ranks_leave_and_come_while_the_others_train_on_and_others_die_meanwhile(self):
         samples, epochs = 1200, 60
-        with Job(SCRIPT, "--samples", samples, "--epochs", epochs, "--pause", 0.03, world=3) as job:
-            job.wait_for_step(5)
-            job.wait_until(lambda: all(rank.said("hello")[-1]["scales"] for rank in job.history))
-            job.scale(2)
-            job.wait_until(lambda: set(job.ranks) == {0, 1})
-            job.wait_for_step(job.step() + 5)
-            job.scale(4)
-            job.wait_until(lambda: len(job.said("joined")) == 2)
-            pathlib.Path(job.folder, "go").touch()
-            job.wait_for_end()
-            self.assertEqual(len(job.history), 5, "nobody was started again")
-            self.assertEqual([rank.status for rank in job.history], [0] * 5, job.story())
-            self.assertEqual(self.told_worlds(job), [(3, 2), (2, 4)], job.story())
-            self.assert_seen_once(job, samples, epochs)
-            self.assert_equal_ranks(job, 4)
-            self.assertEqual(job.said("warning"), [], job.story())
-            last = job.history[0].text().splitlines()[-2]
-            batches = samples // 4 // BATCH
-            self.assertEqual(last, f"epoch {epochs - 1} world 4 ranks [0, 1, 2, 3] mean 1.0 batches {batches}", job.story())
-
-    def test_one_dies_while_another_leaves_and_one_while_another_comes(self):
-        samples, epochs = 1200, 60
-        with Job(SCRIPT, "--samples", samples, "--epochs", epochs, "--pause", 0.03, world=3) as job:
-            job.wait_for_step(5)
+        with Job(SCRIPT, "--samples", samples, "--epochs", epochs, "--pause", 0.1, world=3) as job:
+            job.wait_until(lambda: all(rank.said("hello") and rank.said("hello")[-1]["scales"] for rank in job.history))
+            leaving = job.ranks[2]
             job.scale(2)
             job.kill(1)
             job.wait_until(lambda: set(job.ranks) == {0, 1} and len(job.said("joined")) == 1)
+            self.assertEqual(leaving.status, 0, job.story())
             job.scale(3)
-            job.wait_until(lambda: job.ranks[2].mesh)
+            job.wait_until(lambda: job.ranks[2].said("hello"))
             job.kill(1)
-            job.wait_until(lambda: len(job.said("joined")) >= 3)
-            job.kill(2)
-            job.wait_until(lambda: len(job.said("joined")) >= 4)
+            job.wait_until(lambda: len(job.said("joined")) == 3)
             pathlib.Path(job.folder, "go").touch()
             job.wait_for_end()
-            kills = sum(rank.status == -signal.SIGKILL for rank in job.history)
-            self.assertEqual(kills, 3, job.story())
-            self.assertEqual(job.history[0].status, 0, job.story())
-            self.assert_seen_once(job, samples, epochs, kills)
+            self.assertEqual([rank.status for rank in job.history], [0, -signal.SIGKILL, 0, -signal.SIGKILL, 0, 0], job.story())
+            self.assertEqual(self.told_worlds(job), [(3, 2), (2, 3)], job.story())
+            self.assertEqual(job.said("warning"), [], job.story())
+            self.assert_seen_once(job, samples, epochs, kills=2)
             self.assert_equal_ranks(job, 3)
+            last = job.history[0].text().splitlines()[-2]
+            batches = -(-samples // 3 // BATCH)
+            self.assertEqual(last, f"epoch {epochs - 1} world 3 ranks [0, 1, 2] mean 1.0 batches {batches}", job.story())
 
 
 if __name__ == "__main__":
