@@ -95,8 +95,8 @@ enum TrainScreen {
     private static func figures(_ status: JSONValue, isLine: Bool) -> [String] {
         let progress = status["progress"] ?? .null
         var parts: [String] = []
-        if let epochs = progress["epochs_total"]?.integerValue {
-            parts.append("epoch \(progress["epoch"]?.integerValue ?? 0)/\(epochs)")
+        if let epochs = progress["epochs_total"]?.integerValue, let epoch = progress["epoch"]?.integerValue, epoch > 0 {
+            parts.append("epoch \(epoch)/\(epochs)")
         }
         if let fraction = progress["fraction"]?.numberValue {
             parts.append((isLine ? "" : bar(fraction) + " ") + "\(Int((fraction * 100).rounded())) %")

@@ -25,8 +25,7 @@ class Pace:
 
     def __init__(self, mesh, worker):
         self.unit = None  # the gradients of the step that is under way
-        self.loss = None  # what the last backward began with, where that is known
-        self._loss_told_at = 0.0
+        self._losses, self._losses_count, self._loss_told_at = None, 0, 0.0  # the sum of what backwards began with since the last was told
         self._mesh, self._worker = mesh, worker
         self._waits = collections.deque(maxlen=WAITS_KEPT)
         self._waited_s = self._communicated_s = 0.0  # since the last report
@@ -64,9 +63,15 @@ class Pace:
 
     def _tell_loss(self, training, now):
         """For a script that logs none itself: of the lowest slot, and not often, since reading it may wait for an accelerator."""
-        if self.loss is not None and training.leads and "loss" not in saying.logged and now - self._loss_told_at >= LOSS_EVERY_S:
-            self._worker.send("log", step=training.step, values={"loss": float(self.loss)})
-            self._loss_told_at = now
+        if self._losses is not None and now - self._loss_told_at >= LOSS_EVERY_S:
+            if training.leads and "loss" not in saying.logged:
+                self._worker.send("log", step=training.step, values={"loss": float(self._losses) / self._losses_count})
+            self._losses, self._losses_count, self._loss_told_at = None, 0, now
+
+    def saw_loss(self, value):
+        """A tensor of one element: summed where it is, so that nothing waits for it."""
+        self._losses = value if self._losses is None else self._losses + value.to(self._losses.device)
+        self._losses_count += 1
 
     def since_tick(self, step):
         """-> (mean seconds of a step, of them waited after backward's own work was done, bytes sent between hosts)"""

@@ -3,10 +3,12 @@
 import pathlib
 import sys
 import unittest
+import unittest.mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from openclaw import saying  # noqa: E402
 from openclaw.mesh import WIRES  # noqa: E402
 from openclaw.pace import BFLOAT16_STEPS, CALM_LOOKS, INT8_STEPS, Pace, WireChoice  # noqa: E402
 
@@ -79,6 +81,33 @@ class Worker:
 
     def send(self, kind, **values):
         self.said.append((kind, values))
+
+
+class Number(float):
+    """As a tensor on some device."""
+
+    device = None
+
+    def to(self, device):
+        return self
+
+    def __add__(self, other):
+        return Number(float(self) + float(other))
+
+
+class TellingTheLoss(unittest.TestCase):
+    def test_it_is_the_mean_since_it_was_told_last_and_the_scripts_own_goes_before_it(self):
+        pace = Pace(Mesh(), Worker())
+        training = type("Training", (), {"step": 7, "leads": True})
+        for now, losses in (100.0, (1.0, 2.0, 6.0)), (100.5, (8.0,)), (101.5, (10.0,)):
+            for loss in losses:
+                pace.saw_loss(Number(loss))
+            pace._tell_loss(training, now)
+        self.assertEqual([said["values"]["loss"] for _, said in pace._worker.said], [3.0, 9.0])
+        with unittest.mock.patch.object(saying, "logged", {"loss"}):
+            pace.saw_loss(Number(1.0))
+            pace._tell_loss(training, 200.0)
+        self.assertEqual(len(pace._worker.said), 2)
 
 
 class Agreeing(unittest.TestCase):

@@ -175,7 +175,7 @@ class Training:
         """What a backward begins with is the loss, unless a scaler has made it larger."""
         if self.pace is not None and isinstance(value, torch.Tensor) and value.numel() == 1 and not any(
                 scaler.is_enabled() for _, scaler in self.registry.living("scalers")):
-            self.pace.loss = value.detach()
+            self.pace.saw_loss(value.detach().sum())
 
     def begin_step_unit(self):
         if self.rescaling.is_leaving:
