@@ -52,6 +52,7 @@ enum TrainExplain {
             let why = (scaling["why_not"]?.arrayValue ?? []).compactMap(\.stringValue).joined(separator: "; ")
             lines.append("  scales   \(why.isEmpty ? "while it trains" : "at a checkpoint, not while it trains: \(why)")")
         }
+        if let asked = explained["asked"]?.stringValue { lines.append("  asked    \(asked)") }
         lines += TrainScreen.changes(explained)
         lines.append("  needs    \(explained["needs"]?.stringValue ?? "")")
         let nodes = (explained["nodes"]?.arrayValue ?? []).map { node in

@@ -233,7 +233,7 @@ struct QueueSnapshot {
             }
             later.giveBack(given)
         }
-        for name in Set(resizes.compactMap(\.yieldsTo)) {
+        for name in Set(resizes.compactMap(\.yieldsTo)).sorted() {
             guard let index = jobs.indices.first(where: { machines[$0].name == name }) else { continue }
             var room = later.prepared(onlyFor: jobs[index].gang)
             room.prepare(for: jobs[index].gang)

@@ -36,31 +36,47 @@ extension TrainingService {
             guard let asked = machine.ranksAsked, machine.state == .running, asked != machine.world, !machine.isChanging else {
                 continue
             }
+            // Its script will say in a moment whether it can.
+            if whyFixed(machine) == [Self.hasNotStepped] { continue }
             let why = "asked for: \(machine.world) ranks to \(asked)"
-            await change(QueueSnapshot.Resize(job: machine.name, ranks: asked, why: why), snapshot, elsewhere: nil)
-            return considerSoon()
+            let resize = QueueSnapshot.Resize(job: machine.name, ranks: asked, why: why)
+            if await change(resize, snapshot, elsewhere: nil) { return considerSoon() }
         }
     }
 
-    private func change(_ resize: QueueSnapshot.Resize, _ snapshot: QueueSnapshot, elsewhere: String?) async {
+    /// What the adapter says of a script before it knows (adapters/python/openclaw/pytorch/patches.py).
+    static let hasNotStepped = "it has not taken a step yet"
+
+    /// False where nothing was begun.
+    @discardableResult
+    private func change(_ resize: QueueSnapshot.Resize, _ snapshot: QueueSnapshot, elsewhere: String?) async -> Bool {
         guard let conductor = conductors[resize.job], let machine = await conductor.machine, queue.version == snapshot.version,
             !machine.isChanging
-        else { return }
+        else { return false }
         var why = whyFixed(machine) + [elsewhere].compactMap { $0 }
+        // One that takes a dead one's place is there soon.
+        if why.isEmpty, !machine.ranks.allSatisfy({ $0.state == .up && $0.hasMet }) { return false }
         if why.isEmpty {
             let given = snapshot.seats(forMore: resize.ranks - machine.world, of: machine)
             if given.count == max(0, resize.ranks - machine.world) {
                 let ports = engine.ports(on: given.map(\.node)) ?? []
-                if ports.count == given.count, await begin(resize, given, ports, conductor) { return }
+                if ports.count == given.count, await begin(resize, given, ports, conductor) { return true }
                 why = ["its ranks are not all there"]
             } else {
                 why = ["beside its ranks there is room for \(given.count) more only"]
             }
         }
         // Stopped for nothing, it would wait for a room that there is not.
-        if machine.ranksAsked == resize.ranks, resize.ranks > machine.world, !snapshot.holds(resize.ranks, of: machine) { return }
+        if machine.ranksAsked == resize.ranks, resize.ranks > machine.world, !snapshot.holds(resize.ranks, of: machine) {
+            return false
+        }
         let text = "\(resize.why), at a checkpoint: \(why.joined(separator: "; "))"
-        try? await conductor.tell(.resized(ranks: resize.ranks, why: text), by: "scheduler")
+        do throws(Fault) {
+            try await conductor.tell(.resized(ranks: resize.ranks, why: text), by: "scheduler")
+            return true
+        } catch {
+            return false
+        }
     }
 
     private func begin(

@@ -14,6 +14,7 @@ extension TrainingService {
         keepBoards()
         do throws(Fault) {
             if report.hello != nil || report.mesh != nil { try await hear(report, key, machine, conductor) }
+            if report.hello?.scales == true, machine.ranksAsked.map({ $0 != machine.world }) == true { considerSoon() }
             if let joined = report.joined {
                 try await conductor.tell(.joined(slot: key.slot, life: key.life, step: joined.step), by: "worker")
             }

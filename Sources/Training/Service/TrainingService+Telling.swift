@@ -52,6 +52,12 @@ extension TrainingService {
             explained["scaling"] = [
                 "while_it_trains": .bool(why.isEmpty), "why_not": .array(why.map { .string($0) }),
             ]
+            if let asked = machine.ranksAsked, asked != machine.world, !machine.isChanging {
+                explained["asked"] = .string(
+                    why == [Self.hasNotStepped]
+                        ? "\(asked) ranks, as soon as its script has taken a step"
+                        : "\(asked) ranks, as soon as there is room for them")
+            }
         }
         if machine.resizes > 0 {
             explained["resized_because"] = .string(machine.resizedBecause)
@@ -118,9 +124,11 @@ extension TrainingService {
     /// Ranks that ever wrote anything.
     public func ranks(of name: String) async throws(Fault) -> [Int] {
         guard let machine = await (try known(name)).machine else { throw unknownJob(name) }
-        return (0..<JobSpec.ranksMax).prefix { $0 < max(machine.world, machine.spec.ranksMax, machine.ranksAsked ?? 0) }.filter {
-            PlainFiles.identity(machine.plan.log(of: $0)) != nil
-        }
+        let most = machine.changes.map { max($0.from, $0.to) }.max() ?? 0
+        return (0..<JobSpec.ranksMax).prefix { $0 < max(machine.world, machine.spec.ranksMax, machine.ranksAsked ?? 0, most) }
+            .filter {
+                PlainFiles.identity(machine.plan.log(of: $0)) != nil
+            }
     }
 }
 
