@@ -106,7 +106,7 @@ import Testing
             """
             training_job:
               name: scaling
-              run: "\(PythonTorch.python) \(script) --samples \(samples) --epochs \(epochs) --pause 0.1"
+              run: "\(PythonTorch.python) \(script) --samples \(samples) --epochs \(epochs) --pause 0.5"
               ranks: 3
             """, as: "scaling.yaml")
         #expect(try await workshop.openclaw("train", "submit", "\(workshop.folder)/scaling.yaml").0 == 0)

@@ -52,7 +52,7 @@ class Scaling(unittest.TestCase):
 
     def test_ranks_leave_and_come_while_the_others_train_on_and_others_die_meanwhile(self):
         samples, epochs = 1200, 60
-        with Job(SCRIPT, "--samples", samples, "--epochs", epochs, "--pause", 0.1, world=3) as job:
+        with Job(SCRIPT, "--samples", samples, "--epochs", epochs, "--pause", 0.3, world=3) as job:
             job.wait_until(lambda: all(rank.said("hello") and rank.said("hello")[-1]["scales"] for rank in job.history))
             leaving = job.ranks[2]
             job.scale(2)
