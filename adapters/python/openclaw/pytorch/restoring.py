@@ -219,7 +219,8 @@ class Restoring:
         training.wire = saved["wire"] if training.contract.wire == "auto" else training.wire
         training.samples_repeated, training.samples_lost = saved["counted"]
         training.end_ghost()
-        training.in_takeover = False
+        if not training.exchange.is_alone:  # nobody is let in during a takeover; the ghost only walked further than its own loader
+            training.in_takeover = False
         if is_same_world:
             self._go_on_with_data(saved)
         self._set_random_state(saved)
