@@ -57,13 +57,17 @@ class Bench(Sheet):
             raise RuntimeError(f"{path.name} is not beside {self.openclaw.name}; `make bench` builds it")
         return path
 
-    def tell(self, product):
-        """The figures of a program of the bench's own that prints them as lines of JSON: `what`, `per_second`, `count`."""
+    def lines(self, product):
+        """What a program of the bench's own prints: lines of JSON."""
         done = subprocess.run([self.product(product), str(self.folder)], capture_output=True, text=True, timeout=300)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if done.returncode or not lines:
             raise RuntimeError(f"{product} printed {done.stdout.strip()[-300:]!r}: {done.stderr.strip()[-500:]}")
-        for line in map(json.loads, lines):
+        return [json.loads(line) for line in lines]
+
+    def tell(self, product):
+        """The figures of such a program that prints `what`, `per_second`, `count`."""
+        for line in self.lines(product):
             self.told(line["what"], line["per_second"], "per second", f"of {line['count']:,}")
 
     def measure(self, row):

@@ -4,8 +4,9 @@ import JSON
 import Ledger
 import Training
 
-// How many jobs a second the scheduler starts with 100 000 of them in the queue, each start written durably before it counts.
-// `openclaw-scheduling [DIR]`: DIR is on the disk to measure. One line of JSON for each cluster, policy and load.
+// How many moments a second the scheduler answers with 100 000 jobs in the queue: a job ends and another arrives, or a running one
+// has had so much that it falls behind; what follows from it is written durably before it counts.
+// `openclaw-scheduling [DIR]`: DIR is on the disk to measure. One line of JSON for each cluster and policy.
 
 /// A generator that gives the same queue on every machine (SplitMix64).
 struct Dice: RandomNumberGenerator {
@@ -32,159 +33,117 @@ func cluster(of count: Int) -> Cluster {
 }
 
 /// Mostly small jobs, a few as wide as a tenth of a rack, as traces of clusters have them (Philly: 82 % ask for one device).
-func queue(_ count: Int, _ dice: inout Dice) -> [QueuedJob] {
+func job(_ number: Int, at now: Int64, had: Int64 = 0, _ dice: inout Dice) -> QueuedJob {
     let widths = [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 4, 4, 8, 16, 32, 64]
     let wishes: [AcceleratorWish] = [.init(.any), .init(.model("H100")), .init(.resource("nvidia.com/gpu"))]
-    return (0..<count).map { number in
-        let width = widths.randomElement(using: &dice) ?? 1
-        let demand = Demand(cpus: 4_000, memory: 16 << 30, accelerators: [wishes.randomElement(using: &dice) ?? wishes[0]])
-        return QueuedJob(
-            number: number, gang: Gang(ranks: width...width, each: demand), submitted: Int64(number),
-            team: "team-\(Int.random(in: 0..<40, using: &dice))", remaining: Int64.random(in: 60_000...86_400_000, using: &dice))
-    }
-}
-
-/// The queue of one cluster as it is kept: decide, record, then act.
-struct House {
-    var queue: JobQueue
-    let ledger: LedgerWriter
-    let resource: ResourceID
-    var head = Position.none
-    var started = 0
-    /// Those that run, in the order of their starts.
-    var running: [JobQueue.Ticket] = []
-    var ended = 0
-    var number: Int
-
-    init(_ jobs: [QueuedJob], on cluster: Cluster, by policy: QueuePolicy, ledger: LedgerWriter, resource: ResourceID) {
-        queue = JobQueue(cluster, by: policy)
-        for job in jobs { _ = queue.submit(job, now: 0) }
-        (self.ledger, self.resource, number) = (ledger, resource, jobs.count)
-    }
-
-    /// One pass over the queue at this moment.
-    mutating func pass(now: Int64) async throws {
-        let decided = queue.pass(now: now)
-        if decided.starts.isEmpty { return }
-        let body = decided.starts.map { start in
-            JSONValue.object([
-                "job": .integer(Int64(queue[start.job]?.number ?? 0)),
-                "seats": .array(
-                    start.placement.seats.map { [.string(queue.cluster.nodes[$0.node].name), .integer(Int64($0.ranks))] }),
-            ])
-        }
-        // Entries are bounded in size: what one pass starts is written in as many as it takes, in one group commit.
-        for at in stride(from: 0, to: body.count, by: 200) {
-            let draft = LedgerDraft(
-                kind: "training.placed", by: "scheduler", body: ["starts": .array(Array(body[at..<min(at + 200, body.count)]))])
-            head = try await ledger.append(draft, to: resource, after: head)
-        }
-        running += decided.starts.map(\.job)
-        started += decided.starts.count
-    }
-
-    /// The oldest running job ends, and a new one like it arrives.
-    mutating func turnOver(now: Int64) {
-        let ticket = running[ended]
-        ended += 1
-        guard var job = queue[ticket] else { return }
-        queue.end(ticket)
-        (job.running, job.number, job.submitted) = (nil, number, now)
-        number += 1
-        _ = queue.submit(job, now: now)
-    }
-}
-
-/// The same for a policy that stops running jobs, which looks at all of them each time.
-struct PreemptingHouse {
-    var jobs: [QueuedJob]
-    var cluster: Cluster
-    let policy: QueuePolicy
-    let ledger: LedgerWriter
-    let resource: ResourceID
-    var head = Position.none
-    var started = 0
-    var number = 0
-
-    mutating func pass(now: Int64) async throws {
-        let decided = schedule(jobs, on: cluster, by: policy, now: now)
-        if decided.starts.isEmpty { return }
-        for at in stride(from: 0, to: decided.starts.count, by: 200) {
-            let starts = decided.starts[at..<min(at + 200, decided.starts.count)]
-            let draft = LedgerDraft(
-                kind: "training.placed", by: "scheduler",
-                body: ["starts": .array(starts.map { .integer(Int64(jobs[$0.job].number)) })])
-            head = try await ledger.append(draft, to: resource, after: head)
-        }
-        for index in decided.stops {
-            if let placement = jobs[index].running { cluster.giveBack(placement) }
-            jobs[index].running = nil
-        }
-        for start in decided.starts {
-            jobs[start.job].running = start.placement
-            cluster.take(start.placement)
-        }
-        started += decided.starts.count
-    }
-
-    mutating func turnOver(now: Int64) {
-        guard let index = jobs.firstIndex(where: { $0.running != nil }) else { return }
-        var job = jobs.remove(at: index)
-        if let placement = job.running { cluster.giveBack(placement) }
-        number = max(number, jobs.count) + 1
-        (job.running, job.number, job.submitted) = (nil, number, now)
-        jobs.append(job)
-    }
+    let width = widths.randomElement(using: &dice) ?? 1
+    let demand = Demand(cpus: 4_000, memory: 16 << 30, accelerators: [wishes.randomElement(using: &dice) ?? wishes[0]])
+    return QueuedJob(
+        number: number, gang: Gang(ranks: width...width, each: demand), submitted: now,
+        team: "team-\(Int.random(in: 0..<40, using: &dice))", remaining: Int64.random(in: 60_000...86_400_000, using: &dice),
+        attained: had)
 }
 
 func seconds(_ elapsed: Duration) -> Double { Double(elapsed.components.attoseconds) / 1e18 + Double(elapsed.components.seconds) }
 
-/// Fills an empty cluster from the queue, then lets jobs end one by one.
-func measure(_ policy: QueuePolicy, nodes: Int, ends: Int, ledger: LedgerWriter) async throws {
-    var dice = Dice(state: 7)
-    let jobs = queue(100_000, &dice)
-    let resource = ResourceID("cluster", "\(policy.name)-\(nodes)")
-    let clock = ContinuousClock()
-    var (from, spent) = (clock.now, Duration.zero)
-    var (before, after) = (0, 0)
-    if policy.preempts {
-        var house = PreemptingHouse(jobs: jobs, cluster: cluster(of: nodes), policy: policy, ledger: ledger, resource: resource)
-        from = clock.now
-        try await house.pass(now: 0)
-        report("jobs started on \(nodes) empty nodes, \(policy.name)", house.started, seconds(clock.now - from))
-        before = house.started
-        for end in 1...ends {
-            house.turnOver(now: 100_000 + Int64(end))
-            from = clock.now
-            try await house.pass(now: 100_000 + Int64(end))
-            spent += clock.now - from
+/// The queue of one cluster as it is kept: decide, record, then act.
+struct House<Queue: KeptQueue> {
+    private var queue: Queue
+    private let ledger: LedgerWriter
+    private let resource: ResourceID
+    private var head = Position.none
+    private var dice = Dice(state: 7)
+    private var now: Int64 = 0
+    private var submitted: Int
+    private(set) var (started, stopped) = (0, 0)
+    /// In deciding alone, and with what is written; the longest one.
+    private(set) var (deciding, spent, slowest) = (Duration.zero, Duration.zero, Duration.zero)
+    private let clock = ContinuousClock()
+
+    init(_ queue: Queue, jobs: Int, ledger: LedgerWriter, resource: ResourceID) {
+        (self.queue, self.ledger, self.resource, submitted) = (queue, ledger, resource, jobs)
+        // Those that wait have been there for a while, and do not all fall behind at one moment.
+        for number in 0..<jobs {
+            let had = Int64.random(in: 0..<8_000_000, using: &dice)
+            _ = self.queue.submit(job(number, at: 0, had: had, &dice), now: 0)
         }
-        after = house.started
-    } else {
-        var house = House(jobs, on: cluster(of: nodes), by: policy, ledger: ledger, resource: resource)
-        from = clock.now
-        try await house.pass(now: 0)
-        report("jobs started on \(nodes) empty nodes, \(policy.name)", house.started, seconds(clock.now - from))
-        before = house.started
-        for end in 1...ends {
-            // What it costs to take the end and the new job into the queue counts as well.
-            from = clock.now
-            house.turnOver(now: 100_000 + Int64(end))
-            try await house.pass(now: 100_000 + Int64(end))
-            spent += clock.now - from
-        }
-        after = house.started
     }
-    report("ends of jobs answered, \(nodes) full nodes, \(policy.name)", ends, seconds(spent), started: after - before)
+
+    mutating func forgetTimes() { (deciding, spent, slowest, started, stopped) = (.zero, .zero, .zero, 0, 0) }
+
+    /// The next thing that happens: whoever ends then is followed by another job.
+    mutating func answerNext() async throws {
+        now = max(now, min(queue.nextEnd ?? .max, queue.nextChange ?? .max))
+        let ended = queue.ended(by: now)
+        let next = ended.map { _ in
+            submitted += 1
+            return job(submitted, at: now, &dice)
+        }
+        let from = clock.now
+        for ticket in ended { queue.end(ticket) }
+        for job in next { _ = queue.submit(job, now: now) }
+        try await answer(from)
+    }
+
+    /// One pass over the queue at this moment.
+    mutating func answer(_ from: ContinuousClock.Instant) async throws {
+        let decided = queue.pass(now: now)
+        deciding += clock.now - from
+        try await record(decided)
+        started += decided.starts.count
+        stopped += decided.stops.count
+        spent += clock.now - from
+        slowest = max(slowest, clock.now - from)
+    }
+
+    mutating func fill() async throws { try await answer(clock.now) }
+
+    private mutating func record(_ decided: Schedule) async throws {
+        let starts: [JSONValue] = decided.starts.map { start in
+            [
+                "job": .integer(Int64(queue[start.job]?.number ?? 0)),
+                "seats": .array(
+                    start.placement.seats.map { [.string(queue.cluster.nodes[$0.node].name), .integer(Int64($0.ranks))] }),
+            ]
+        }
+        var body: [(kind: String, entries: [JSONValue])] = []
+        let stops = decided.stops.map { JSONValue.integer(Int64(queue[$0]?.number ?? 0)) }
+        // Entries are bounded in size: what one pass decides is written in as many as it takes.
+        for (kind, all) in [("training.stopped", stops), ("training.placed", starts)] {
+            for at in stride(from: 0, to: all.count, by: 200) { body.append((kind, Array(all[at..<min(at + 200, all.count)]))) }
+        }
+        for (kind, entries) in body {
+            let draft = LedgerDraft(kind: kind, by: "scheduler", body: ["jobs": .array(entries)])
+            head = try await ledger.append(draft, to: resource, after: head)
+        }
+    }
 }
 
-func report(_ what: String, _ count: Int, _ elapsed: Double, started: Int? = nil) {
-    var line: [String: JSONValue] = [
-        "what": .string(what), "count": .integer(Int64(count)), "per_second": .number(Double(count) / elapsed),
+/// Fills an empty cluster from the queue, then answers what happens.
+func measure(_ queue: some KeptQueue, _ policy: QueuePolicy, nodes: Int, ledger: LedgerWriter) async throws {
+    let (jobs, moments) = (100_000, 1_000)
+    var house = House(queue, jobs: jobs, ledger: ledger, resource: ResourceID("cluster", "\(policy.name)-\(nodes)"))
+    try await house.fill()
+    let filled = Double(house.started) / seconds(house.spent)
+    house.forgetTimes()
+    for _ in 0..<moments { try await house.answerNext() }
+    let line: JSONValue = [
+        "nodes": .integer(Int64(nodes)), "policy": .string(policy.name), "queued": .integer(Int64(jobs)),
+        "fill_per_second": .number(filled), "count": .integer(Int64(moments)),
+        "per_second": .number(Double(moments) / seconds(house.spent)),
+        "deciding_ms": .number(seconds(house.deciding) * 1_000 / Double(moments)),
+        "slowest_ms": .number(seconds(house.slowest) * 1_000),
+        "started": .integer(Int64(house.started)), "stopped": .integer(Int64(house.stopped)),
     ]
-    if let started { line["started"] = .integer(Int64(started)) }
-    print(JSONValue.object(line).canonicalText)
+    print(line.canonicalText)
 }
+
+/// What weighs all that can be weighed.
+let weights = {
+    var weights = QueueWeights()
+    (weights.priority, weights.age, weights.share, weights.size, weights.attained) = (1_000, 100, 500, -20, 50)
+    return weights
+}()
 
 let parent = Swift.CommandLine.arguments.dropFirst().first ?? "."
 var template = Array("\(parent)/openclaw-scheduling-XXXXXX".utf8CString)
@@ -198,8 +157,12 @@ guard let directory = made else {
 do {
     let ledger = try await LedgerWriter.open(directory: directory)
     for nodes in [1_000, 10_000] {
-        for policy in [QueuePolicy.fifoSkip, .fair, .shortestRemaining] {
-            try await measure(policy, nodes: nodes, ends: policy.preempts ? 10 : 1_000, ledger: ledger)
+        for policy in QueuePolicy.all + [.weighted(weights)] {
+            if policy.preempts {
+                try await measure(PreemptingQueue(cluster(of: nodes), by: policy), policy, nodes: nodes, ledger: ledger)
+            } else {
+                try await measure(JobQueue(cluster(of: nodes), by: policy), policy, nodes: nodes, ledger: ledger)
+            }
         }
     }
     await ledger.close()

@@ -22,8 +22,15 @@ FP16 = ROOT / "Benchmarks" / "peers" / "step_ranks_fp16.py"
 
 @row(seconds=60)
 def scheduling(bench):
-    """Jobs started a second with 100 000 in the queue, each start written durably."""
-    bench.tell("openclaw-scheduling")
+    """Decisions a second with 100 000 jobs in the queue, each written durably: a job ends and another arrives."""
+    lines = bench.lines("openclaw-scheduling")
+    width = max(len(line["policy"]) for line in lines)
+    for line in lines:
+        plain = next(one for one in lines if (one["nodes"], one["policy"]) == (line["nodes"], "fifo"))
+        bench.told(
+            f"decisions, {line['nodes']:>6,} nodes, {line['policy']:<{width}}", line["per_second"], "per second",
+            f"{line['per_second'] / plain['per_second']:4.2f} of fifo's; {line['deciding_ms']:6.2f} ms of deciding, "
+            f"the slowest {line['slowest_ms']:6.1f} ms; {line['started']:>6,} starts, {line['stopped']:>6,} stops")
 
 
 # Steps over a link

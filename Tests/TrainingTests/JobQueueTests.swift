@@ -7,7 +7,8 @@ struct JobQueueTests {
     private static let policies: [QueuePolicy] = {
         var weights = QueueWeights()
         (weights.priority, weights.age, weights.size, weights.ageFull) = (100, 1_000, -50, 10_000)
-        return [.fifo, .fifoSkip, .fair, .weighted(weights)]
+        (weights.share, weights.attained) = (300, 20)
+        return [.fifo, .fifoSkip, .fair, .weighted(weights, teams: ["a": 2.5])]
     }()
 
     private static func random(_ number: Int, at now: Int64, _ random: inout Scramble) -> QueuedJob {

@@ -7,7 +7,7 @@
 public struct JobQueue: KeptQueue {
     /// A job's place in its line, with what is asked of every one on the way.
     private struct Entry: Sendable {
-        let turn: Turn
+        var turn: Turn
         let ticket: Ticket
         /// `.max` where it is not known.
         let remaining: Int64
@@ -75,6 +75,13 @@ public struct JobQueue: KeptQueue {
     private var lanes: [Lane] = []
     private var laneOf: [String: [Int: Int]] = [:]
     private var served: [String: Double] = [:]
+    /// Where jobs are weighed; and by ticket then, what of it lasts.
+    private var scales: QueueScales?
+    private var lasting: [(points: QueueScales.Lasting, team: Int)] = []
+    /// Teams that ever had a job, and how many each has now.
+    private var teams: [String] = []
+    private var teamOf: [String: Int] = [:]
+    private var members: [Int] = []
     private var use: TeamUse
     private var ends = SortedChunks<Due>()
     private var endOf: [Ticket: Due] = [:]
@@ -92,6 +99,7 @@ public struct JobQueue: KeptQueue {
     public init(_ cluster: Cluster, by policy: QueuePolicy, quotas: [String: TeamQuota] = [:]) {
         precondition(!policy.preempts, "a policy that stops running jobs has a queue of its own: see `PreemptingQueue`")
         (self.cluster, self.policy, use) = (cluster, policy, TeamUse(quotas))
+        scales = policy.scales(for: [], on: cluster, now: 0)
     }
 
     public subscript(ticket: Ticket) -> QueuedJob? { jobs.indices.contains(ticket) ? jobs[ticket] : nil }
@@ -106,6 +114,7 @@ public struct JobQueue: KeptQueue {
     public mutating func submit(_ job: QueuedJob, now: Int64) -> Ticket {
         let ticket = vacant.popLast() ?? jobs.count
         if ticket == jobs.count { jobs.append(job) } else { jobs[ticket] = job }
+        if let scales { count(in: ticket, job, by: scales) }
         if let placement = job.running {
             seat(ticket, job, placement, now: now)
         } else {
@@ -134,8 +143,22 @@ public struct JobQueue: KeptQueue {
             }
             waiting -= 1
         }
+        if scales != nil { members[lasting[ticket].team] -= 1 }
         jobs[ticket] = nil
         vacant.append(ticket)
+    }
+
+    /// For the weighing.
+    private mutating func count(in ticket: Ticket, _ job: QueuedJob, by scales: QueueScales) {
+        let team = teamOf[job.team] ?? teams.count
+        if team == teams.count {
+            teams.append(job.team)
+            teamOf[job.team] = team
+            members.append(0)
+        }
+        members[team] += 1
+        let its = (points: scales.lasting(job), team: team)
+        if ticket == lasting.count { lasting.append(its) } else { lasting[ticket] = its }
     }
 
     private mutating func seat(_ ticket: Ticket, _ job: QueuedJob, _ placement: Placement, now: Int64) {
@@ -202,25 +225,33 @@ public struct JobQueue: KeptQueue {
         for shape in shapes.indices { answers[shape] = .unknown }
         (starts, reservation, head, isMatched) = (0, nil, nil, false)
         overQuota.removeAll(keepingCapacity: true)
-        let scales = policy.scales(for: jobs.lazy.compactMap { $0 }, on: cluster, now: now)
+        var shares: [Double] = []
+        if scales != nil {
+            let used = teams.indices.filter { members[$0] > 0 }.map { (teams[$0], served[teams[$0]] ?? 0) }
+            scales?.see(Dictionary(uniqueKeysWithValues: used), now: now)
+            shares = teams.map { scales?.share(of: $0) ?? 1 }
+        }
         for lane in lanes.indices {
             lanes[lane].passed = nil
             for line in lanes[lane].lines.indices {
                 lanes[lane].lines[line].cursor = lanes[lane].lines[line].first
-                if let scales { weigh(lane, line, scales) }
+                if let scales { weigh(lane, line, scales, shares) }
             }
         }
     }
 
     /// Points change with time.
-    private mutating func weigh(_ lane: Int, _ line: Int, _ scales: QueueScales) {
-        let entries = lanes[lane].lines[line].entries[lanes[lane].lines[line].first...].compactMap { entry in
-            jobs[entry.ticket].map {
-                Entry(turn: policy.turn(of: $0, by: scales), ticket: entry.ticket, remaining: entry.remaining)
-            }
+    private mutating func weigh(_ lane: Int, _ line: Int, _ scales: QueueScales, _ shares: [Double]) {
+        let first = lanes[lane].lines[line].first
+        var isSorted = true
+        for place in lanes[lane].lines[line].entries.indices[first...] {
+            let entry = lanes[lane].lines[line].entries[place]
+            let (points, team) = lasting[entry.ticket]
+            let turn = Turn(points: scales.points(of: points, share: shares[team]), entry.turn.number)
+            if place > first, turn < lanes[lane].lines[line].entries[place - 1].turn { isSorted = false }
+            lanes[lane].lines[line].entries[place].turn = turn
         }
-        lanes[lane].lines[line].entries = entries.sorted { $0.turn < $1.turn }
-        (lanes[lane].lines[line].first, lanes[lane].lines[line].cursor) = (0, 0)
+        if !isSorted { lanes[lane].lines[line].entries[first...].sort { $0.turn < $1.turn } }
     }
 
     /// The next one in order that is to be looked at: once a place is kept free, only such as may have one.

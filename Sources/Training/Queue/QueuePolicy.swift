@@ -98,8 +98,7 @@ extension QueuePolicy {
             let level = limits.count { $0 <= job.attained }
             let first = (-job.priority * (limits.count + 1) + level) * 2 + (job.running == nil ? 1 : 0)
             return Turn(first, job.firstStart ?? .max, then: job.submitted, job.number)
-        // Points in millionths, so that equals are equal.
-        case .weighted: return Turn(0, -Int64(((scales?.points(of: job) ?? 0) * 1e6).rounded()), job.number)
+        case .weighted: return Turn(points: scales?.points(of: job) ?? 0, job.number)
         }
     }
 
@@ -145,6 +144,9 @@ struct Turn: Comparable, Sendable {
     init(_ first: Int, _ second: Int64, then third: Int64 = 0, _ number: Int) {
         (self.first, self.second, self.third, self.number) = (first, second, third, number)
     }
+
+    /// The most points first: in millionths, so that equals are equal.
+    init(points: Double, _ number: Int) { self.init(0, -Int64((points * 1e6).rounded()), number) }
 
     /// After all of them.
     static let end = Turn(.max, .max, then: .max, .max)

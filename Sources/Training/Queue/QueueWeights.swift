@@ -29,38 +29,61 @@ public struct QueueTerm: Equatable, Sendable {
 }
 
 /// What all jobs of one moment are weighed against.
-struct QueueScales {
+struct QueueScales: Sendable {
     private let weights: QueueWeights
-    private let now: Int64
+    /// What teams weigh; 1 where they are not named.
+    private let teams: [String: Double]
+    private var now: Int64
     private let (devices, cpus, memory): (Double, Double, Double)
     /// By team: what it uses now, as a part of all that is in use, over its share.
     private var useOfShare: [String: Double] = [:]
     private var shareOfTeam: [String: Double] = [:]
 
     init(_ weights: QueueWeights, teams: [String: Double], jobs: some Sequence<QueuedJob>, on cluster: Cluster, now: Int64) {
-        (self.weights, self.now) = (weights, now)
+        (self.weights, self.teams, self.now) = (weights, teams, now)
         devices = Double(cluster.nodes.reduce(0) { $0 + $1.devices.reduce(0) { $0 + $1.count } })
         (cpus, memory) = (cluster.nodes.reduce(0) { $0 + Double($1.cpus) }, cluster.nodes.reduce(0) { $0 + Double($1.memory) })
         var used: [String: Double] = [:]
         for job in jobs { used[job.team, default: 0] += job.running == nil ? 0 : Double(job.rate) }
-        let (all, shares) = (used.values.reduce(0, +), used.keys.reduce(0) { $0 + (teams[$1] ?? 1) })
-        for (team, use) in used { useOfShare[team] = all > 0 ? use / all / ((teams[team] ?? 1) / shares) : 0 }
+        see(used, now: now)
+    }
+
+    /// Another moment. `used`: by team that has jobs, what it uses.
+    mutating func see(_ used: [String: Double], now: Int64) {
+        self.now = now
+        // In order, since sums of fractions depend on it.
+        let (all, shares) = (used.values.reduce(0, +), used.keys.sorted().reduce(0) { $0 + (teams[$1] ?? 1) })
+        useOfShare = used.reduce(into: [:]) { $0[$1.key] = all > 0 ? $1.value / all / ((teams[$1.key] ?? 1) / shares) : 0 }
         shareOfTeam = useOfShare.mapValues(share)
     }
 
-    /// The sum of what `terms` tells, which a long queue has no time to put into words.
-    func points(of job: QueuedJob) -> Double { points(of: job, share: shareOfTeam[job.team] ?? 1) }
+    /// What of a job's points stays the same while it waits: a long queue has no time for all of it at every look.
+    struct Lasting: Sendable {
+        fileprivate let priority: Double
+        fileprivate let size: Double
+        fileprivate let attained: Double
+        fileprivate let submitted: Int64
+    }
+
+    func lasting(_ job: QueuedJob) -> Lasting {
+        Lasting(
+            priority: weights.priority * (Double(job.priority) / 1_000), size: weights.size == 0 ? 0 : weights.size * size(of: job),
+            attained: weights.attained * attained(job), submitted: job.submitted)
+    }
+
+    /// Of a team: 1 where it uses nothing.
+    func share(of team: String) -> Double { shareOfTeam[team] ?? 1 }
+
+    /// The sum of what `terms` tells.
+    func points(of lasting: Lasting, share: Double) -> Double {
+        let age = weights.age * age(max(0, now - lasting.submitted))
+        return lasting.priority + age + weights.share * share + lasting.size + lasting.attained
+    }
+
+    func points(of job: QueuedJob) -> Double { points(of: lasting(job), share: share(of: job.team)) }
 
     /// As if its team used nothing.
-    func pointsAtRest(of job: QueuedJob) -> Double { points(of: job, share: 1) }
-
-    private func points(of job: QueuedJob, share: Double) -> Double {
-        var points = weights.priority * (Double(job.priority) / 1_000)
-        points += weights.age * age(max(0, now - job.submitted))
-        points += weights.share * share
-        points += weights.size == 0 ? 0 : weights.size * size(of: job)
-        return points + weights.attained * attained(job)
-    }
+    func pointsAtRest(of job: QueuedJob) -> Double { points(of: lasting(job), share: 1) }
 
     private func age(_ waited: Int64) -> Double { min(1, Double(waited) / Double(max(1, weights.ageFull))) }
     private func attained(_ job: QueuedJob) -> Double { 1 / (1 + Double(job.attained) / 3_600_000) }
