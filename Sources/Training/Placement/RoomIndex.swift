@@ -152,26 +152,23 @@ struct RoomIndex: Sendable {
         return [Placement.Seat(node: node, ranks: ranks, devices: profile.devices)]
     }
 
-    /// On nodes that run nothing else, as many as it takes; only for a gang that is too large for every node.
+    /// On nodes that run nothing else, as few as it takes; only for a gang that is too large for every node.
     private func onWhole(_ ranks: Int) -> [Placement.Seat]? {
         guard capacityMax < ranks, totalOfWhole >= ranks else { return nil }
-        var seats: [Placement.Seat] = []
-        var (left, from) = (ranks, 0)
-        while left > 0, let node = whole.first(from: from) {
-            if rooms[node] > 0 { sit(on: node, &seats, &left) }
-            from = node + 1
-        }
-        return left == 0 ? seats : nil
+        return roomiest(ranks) { whole.contains($0) }
     }
 
     /// The emptiest nodes first.
-    private func emptiest(_ ranks: Int) -> [Placement.Seat]? {
+    private func emptiest(_ ranks: Int) -> [Placement.Seat]? { roomiest(ranks) { _ in true } }
+
+    /// Those with the most room first: the fewest that hold so many ranks.
+    private func roomiest(_ ranks: Int, among isMeant: (Int) -> Bool) -> [Placement.Seat]? {
         var seats: [Placement.Seat] = []
         var left = ranks
         for level in levels.reversed() {
             var from = 0
             while left > 0, let node = level.nodes.first(from: from) {
-                sit(on: node, &seats, &left)
+                if isMeant(node) { sit(on: node, &seats, &left) }
                 from = node + 1
             }
         }
