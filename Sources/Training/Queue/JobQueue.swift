@@ -89,6 +89,8 @@ public struct JobQueue: KeptQueue {
 
     // Of the pass under way, and until the next one begins.
     private var answers: [Answer] = []
+    /// By shape: what is missing, once for all that ask for the same.
+    private var shortfalls: [Shortfall?] = []
     private var starts = 0
     private var reservation: Reservation?
     private var overQuota: [Ticket: String] = [:]
@@ -217,6 +219,9 @@ public struct JobQueue: KeptQueue {
             schedule.starts.append(.init(job: entry.ticket, placement: placement))
         }
         if reservation == nil { match(&schedule, alike: false) }
+        shortfalls = shapes.indices.map { shape in
+            if case .roomless = answers[shape] { Shortfall(shapes[shape], on: cluster) } else { nil }
+        }
         schedule.head = head
         return schedule
     }
@@ -369,7 +374,7 @@ public struct JobQueue: KeptQueue {
     public func wait(of ticket: Ticket) -> Schedule.Wait? {
         guard let job = self[ticket], job.running == nil, let shape = shapeOf[job.gang] else { return nil }
         if let limit = overQuota[ticket] { return .overQuota(limit: limit) }
-        if case .roomless = answers[shape] { return .noRoom(Shortfall(job.gang, on: cluster)) }
+        if shortfalls.indices.contains(shape), let shortfall = shortfalls[shape] { return .noRoom(shortfall) }
         return reservation.map { .keptFree(for: $0.job, until: $0.from) }
     }
 }
