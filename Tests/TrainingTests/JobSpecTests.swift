@@ -69,6 +69,7 @@ import YAML
         ("output: { register: a@b, path: ../m }", "'../m' leaves the working folder."),
         ("output: { register: a@b, path: ./ }", "'./' is the whole working folder."),
         ("resources: { memory: 2 }", "'2' is too little memory."), ("env: { A=B: x }", "'A=B' cannot be set."),
+        ("resources: { accelerators: { nvidia.com/GPUs: 1 } }", "No driver counts 'nvidia.com/GPUs'."),
         ("checkpoint: { keep: 0 }", "'0' is not a number this takes."),
         ("env: { OPENCLAW_JOB: x }", "'OPENCLAW_JOB' cannot be set."),
         ("checkpoint: { every: 30 }", "'30' is not a duration."), ("throughput: { H100: 0 }", "'0.0' is no throughput."),

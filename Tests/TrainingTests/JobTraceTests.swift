@@ -18,6 +18,7 @@ struct JobTraceTests {
         ("job,submit_s\n", "line 1"), ("job_id,submit_s,duration_s,gpus\nx,1,2\n", "line 2, gpus is nothing"),
         ("job_id,submit_s,duration_s,gpus\nx,1,2,0\n", "0 GPUs"),
         ("job_id,submit_s,duration_s,gpus\n\nx,-1,2,1\n", "line 3, submit_s is '-1'"),
+        ("job_id,submit_s,duration_s,gpus\nx,1,2,1\ny,1,2,1\nx,5,2,1\n", "line 4, job_id 'x' is that of line 2 as well"),
         ("", "nothing after its heading"), ("job_id,submit_s,duration_s,gpus\n", "nothing after its heading"),
     ])
     func `a line that says no job is named`(text: String, why: String) {

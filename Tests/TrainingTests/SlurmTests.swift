@@ -112,4 +112,12 @@ import Testing
         guard case .waiting(let never) = place(Gang(ranks: 5...5, each: each), on: Cluster(nodes)) else { throw NotPlaced() }
         #expect(never.isForEver)
     }
+
+    @Test func `a job that waits for a node that drains is told which one`() throws {
+        let nodes = [Node("a", cpus: 1_000), Node("b", cpus: 2_000, health: .draining), Node("c", cpus: 500, health: .draining)]
+        let gang = Gang(ranks: 2...2, each: Demand(cpus: 1_000))
+        guard case .waiting(let short) = place(gang, on: Cluster(nodes)) else { throw NotPlaced() }
+        #expect(short.draining == ["b"] && !short.isForEver)
+        #expect(short.text.hasSuffix("there is room for 1; node b drains (`openclaw node resume b` lets it take work again)"))
+    }
 }

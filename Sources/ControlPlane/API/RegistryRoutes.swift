@@ -67,6 +67,13 @@ enum RegistryRoutes {
 
     private static func found(_ name: String, in registry: RegistryService) async throws(Fault) -> Model {
         if let model = await registry.model(name) { return model }
+        if let version = await registry.versions(of: name).first {
+            throw Fault(
+                .notFound, what: "No model '\(name)' was applied.",
+                why: "Its versions, such as \(version.id.description), were registered by themselves.",
+                fix: "`openclaw version list --model \(name)` shows them; a `model:` resource says how more are built and tried out"
+            )
+        }
         throw unknown("model", name, known: await registry.models().map(\.name), list: "openclaw model list")
     }
 

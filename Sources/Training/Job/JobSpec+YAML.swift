@@ -323,7 +323,9 @@ enum AcceleratorReading: Equatable {
                 return
             }
             guard let entry = entries.first, entries.count == 1 else { throw Self.unclear(node) }
-            self = .oneOf([AcceleratorWish(Self.kind(entry.key), count: try entry.value.integer(in: 1...Self.countMax))])
+            self = .oneOf([
+                AcceleratorWish(try Self.kind(entry.key, at: entry.value), count: try entry.value.integer(in: 1...Self.countMax))
+            ])
         case .sequence: throw Self.unclear(node)
         }
     }
@@ -336,13 +338,25 @@ enum AcceleratorReading: Equatable {
     private static func wish(_ text: String, at node: YAMLNode) throws(Fault) -> AcceleratorWish {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard let name = parts.first, JobSpec.isName(String(name).replacing("/", with: "-")) else { throw unclear(node) }
-        if parts.count == 1 { return AcceleratorWish(kind(String(name))) }
+        let kind = try kind(String(name), at: node)
+        if parts.count == 1 { return AcceleratorWish(kind) }
         guard let count = Int(parts[1].drop { $0 == " " }), (1...countMax).contains(count) else { throw unclear(node) }
-        return AcceleratorWish(kind(String(name)), count: count)
+        return AcceleratorWish(kind, count: count)
     }
 
     /// A name with a slash is a resource as drivers count it, any other is a model.
-    private static func kind(_ name: String) -> AcceleratorWish.Kind { name.contains("/") ? .resource(name) : .model(name) }
+    private static func kind(_ name: String, at node: YAMLNode) throws(Fault) -> AcceleratorWish.Kind {
+        guard name.contains("/") else { return .model(name) }
+        // A user may declare any resource of their own; a driver's in another number or case is a slip that would wait for ever.
+        let plain = name.lowercased()
+        let near = plain.hasSuffix("s") ? String(plain.dropLast()) : plain
+        if near != name, resources.contains(near) {
+            throw node.fault("No driver counts '\(name)'.", why: "the resource is called \(near).", fix: "Write \(near).")
+        }
+        return .resource(name)
+    }
+
+    private static let resources = ["nvidia.com/gpu", "amd.com/gpu"]
 
     private static func unclear(_ node: YAMLNode) -> Fault {
         node.fault(

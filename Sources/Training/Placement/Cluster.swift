@@ -86,6 +86,8 @@ public struct Cluster: Equatable, Sendable {
     private let devicesInAll: [Int32]
     /// By node.
     private let health: [Node.Health]
+    /// The nodes that run what they have and take nothing new.
+    let draining: [Int]
     /// Seats taken, by node: a node without any is wholly free.
     private(set) var seatsTaken: [Int32]
     /// How much room there is for those profiles that are asked about again and again.
@@ -100,6 +102,7 @@ public struct Cluster: Equatable, Sendable {
         memoryFree = nodes.map { max(0, $0.memory - ($0.taken?.memory ?? 0)) }
         seatsTaken = nodes.map { _ in 0 }
         health = nodes.map(\.health)
+        draining = nodes.indices.filter { nodes[$0].health == .draining }
         var devicesInAll: [Int32] = Array(repeating: 0, count: nodes.count * kinds.count)
         for (index, node) in nodes.enumerated() {
             for devices in node.devices {

@@ -15,6 +15,8 @@ public struct Shortfall: Equatable, Sendable {
     public let reason: Reason
     /// With the nodes that are lost now there would be room.
     public let isForWantOfNodes: Bool
+    /// Nodes that could hold some of the ranks and take nothing new, in order of name.
+    public let draining: [String]
 
     init(_ gang: Gang, on cluster: Cluster) { self.init(GangLook(gang, on: cluster), on: cluster) }
 
@@ -23,6 +25,10 @@ public struct Shortfall: Equatable, Sendable {
         (ranks, each, rule) = (gang.ranks.lowerBound, gang.each, gang.nodes)
         let (atBest, now) = (indexes.map(\.capacity).max() ?? 0, indexes.map(\.total).max() ?? 0)
         isForWantOfNodes = atBest < ranks && Shortfall.room(for: gang, onAllOf: cluster, choices) >= ranks
+        draining = cluster.draining.filter { node in
+            gang.nodes.admits(cluster.nodes[node].labels)
+                && choices.contains { cluster.capacity(of: node, for: RoomProfile(gang, $0)) > 0 }
+        }.map { cluster.nodes[$0].name }
         reason =
             atBest < ranks
             ? .never(roomAtBest: atBest)
@@ -45,7 +51,18 @@ public struct Shortfall: Equatable, Sendable {
     public var text: String {
         let need =
             "needs \(ranks) \(ranks == 1 ? "rank" : "ranks") of \(each.text)\(rule.isAnywhere ? "" : " on nodes \(rule.text)")"
-        return switch reason {
+        return told(need) + tellsDraining
+    }
+
+    /// `; node a drains (openclaw node resume a)`
+    private var tellsDraining: String {
+        guard let first = draining.first else { return "" }
+        let who = draining.count == 1 ? "node \(first) drains" : "\(draining.count) nodes drain, \(first) among them"
+        return "; \(who) (`openclaw node resume \(first)` lets it take work again)"
+    }
+
+    private func told(_ need: String) -> String {
+        switch reason {
         case .never(let room):
             "\(need); with nothing else running there would be room for \(room)"
                 + (isForWantOfNodes ? ", and for all with the nodes that are lost" : "")

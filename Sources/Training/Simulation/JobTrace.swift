@@ -62,6 +62,10 @@ extension JobTrace {
         var places: (id: Int, vc: Int?, submitted: Int, duration: Int, gpus: Int)?
         /// The virtual cluster of the last row.
         var last: String?
+        /// The line of each job.
+        private var lines: [String: Int] = [:]
+
+        init(file: String) { self.file = file }
 
         mutating func row(_ bytes: ArraySlice<UInt8>) throws(Fault) -> (vc: String?, job: Job)? {
             line += 1
@@ -76,8 +80,12 @@ extension JobTrace {
             last = vc
             let gpus = Int(try number(cells, places.gpus, "gpus"))
             guard gpus > 0 else { throw fault("a job asks for \(gpus) GPUs", "give each job 1 at least") }
+            let id = places.id < cells.count ? String(cells[places.id]) : ""
+            if let other = lines.updateValue(line, forKey: id) {
+                throw fault("job_id '\(id)' is that of line \(other) as well", "give each job an id of its own")
+            }
             let job = Job(
-                id: places.id < cells.count ? String(cells[places.id]) : "",
+                id: id,
                 submitted: try number(cells, places.submitted, "submit_s"),
                 duration: try number(cells, places.duration, "duration_s"), gpus: gpus)
             return (vc, job)
