@@ -116,7 +116,7 @@ import Testing
         let first = try await status()["ranks"]?[0]?["pid"]
         #expect(try await workshop.openclaw("train", "scale", "scaling", "2").0 == 0)
         let two = try await until("has two ranks") { isChanged($0, to: 2) }
-        let victim = try #require(two["ranks"]?[1]?["pid"]?.integerValue)
+        let victim = try #require(two["ranks"]?[1]?["pid"]?.integerValue, "\(two.canonicalText)")
         kill(Int32(victim), SIGKILL)
         _ = try await until("has lost one") { $0["losses"]?.arrayValue?.count == 1 }
         _ = try await until("has that one again") { $0["losses"]?[0]?["mended_after_s"] != nil }

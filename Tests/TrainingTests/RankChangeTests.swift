@@ -75,6 +75,18 @@ import Testing
         #expect(job.machine.world == 2 && job.machine.state == .running && job.machine.epoch == 1 && !job.machine.isChanging)
     }
 
+    @Test func `one that comes first gets the room of ranks that are only coming, and the others train on`() {
+        var job = Self.running(2)
+        job.tell(.changing(ranks: 3, seats: JobUnderTest.seats(1), why: "room"))
+        job.launchAll()
+        #expect(job.tell(.preempted(by: "urgent")) == [.dismiss(slot: 2, life: 0)])
+        let dismissal = job.machine.intents.first { $0.effect.kind == .dismiss }
+        job.tell(.dismissed(slot: 2, life: 0), answering: dismissal?.id)
+        #expect(job.machine.state == .running && job.machine.world == 2 && job.machine.preemptions == 0 && job.machine.run == 1)
+        #expect(job.machine.changes[0].failure == "urgent needs room and comes first")
+        #expect(job.tell(.preempted(by: "urgent")) == [.stop(withinSeconds: 30, checkpoint: true)])
+    }
+
     @Test func `where no boundary comes in time the job stops at a checkpoint, with the ranks that it was to have`() {
         var job = Self.running(3)
         job.tell(.changing(ranks: 2, seats: [], why: "room"))

@@ -175,13 +175,20 @@ extension JobMachine {
         return orders
     }
 
+    /// The job goes on with the ranks that it has.
+    mutating func withdrawGrowth(because why: String, at now: Timestamp) -> [Order] {
+        // Those that heard of the new ranks hear that they are gone.
+        if ranks.allSatisfy({ !$0.isNew || $0.hasMet }) { epoch += 1 }
+        changeDue = now + Self.endingMax
+        if let last = changes.indices.last { changes[last].failure = why }
+        return dismissals { $0.isNew }
+    }
+
     mutating func changeIsLate(at now: Timestamp) -> [Order] {
         guard let due = changeDue, due <= now else { return [] }
         changeDue = now + Self.endingMax
         if ranks.contains(where: { $0.isNew }) {
-            if ranks.contains(where: { $0.isNew && $0.hasMet }) { epoch += 1 }
-            if let last = changes.indices.last { changes[last].failure = "they did not take part within \(Self.comingMax.text)" }
-            return dismissals { $0.isNew }
+            return withdrawGrowth(because: "they did not take part within \(Self.comingMax.text)", at: now)
         }
         if ranks.contains(where: { $0.state == .leaving && !$0.isOut }) {
             let count = worldToBe

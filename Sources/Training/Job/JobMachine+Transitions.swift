@@ -65,7 +65,12 @@ extension JobMachine {
         case .scaled(let ranks, _):
             (ranksAsked, resizeTo) = (ranks, nil)
             return state == .queued || world == ranks ? [] : stop(.rescaled(ranks), at: now)
-        case .preempted(let other): return stop(.preempted(by: other), at: now)
+        case .preempted(let other):
+            // What it is only about to get is given first.
+            if state == .running, ranks.contains(where: { $0.isNew }) {
+                return withdrawGrowth(because: "\(other) needs room and comes first", at: now)
+            }
+            return stop(.preempted(by: other), at: now)
         case .resized(let ranks, let why):
             guard state == .running else { return [] }
             note(RankChange(at: now, run: run, from: world, to: ranks, why: why, isLive: false))

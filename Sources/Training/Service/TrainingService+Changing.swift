@@ -50,9 +50,13 @@ extension TrainingService {
     /// False where nothing was begun.
     @discardableResult
     private func change(_ resize: QueueSnapshot.Resize, _ snapshot: QueueSnapshot, elsewhere: String?) async -> Bool {
-        guard let conductor = conductors[resize.job], let machine = await conductor.machine, queue.version == snapshot.version,
-            !machine.isChanging
-        else { return false }
+        guard let conductor = conductors[resize.job], let machine = await conductor.machine, !machine.isChanging else {
+            return false
+        }
+        guard queue.version == snapshot.version else {
+            considerSoon()  // the nodes have changed meanwhile
+            return false
+        }
         var why = whyFixed(machine) + [elsewhere].compactMap { $0 }
         // One that takes a dead one's place is there soon.
         if why.isEmpty, !machine.ranks.allSatisfy({ $0.state == .up && $0.hasMet }) { return false }

@@ -255,7 +255,8 @@ public actor TrainingService {
             if machine.state == .running || machine.state == .starting { await publish(machine, dead: [slot]) }
         case .formed, .met, .joined, .changing, .rescaled, .dismissed: await publish(machine, dead: [])
         case .left where machine.isChanging || machine.changes.last?.run == machine.run: await publish(machine, dead: [])
-        case .timePassed where machine.state == .running: await publish(machine, dead: [])
+        case .timePassed where machine.state == .running, .preempted where machine.state == .running:
+            await publish(machine, dead: [])
         case .applied, .timePassed, .failed, .placed, .reseated, .launched, .left, .checkpointed, .stopAsked, .killed, .registered,
             .cancelled, .scaled, .scaleAsked, .preempted, .resized, .drained:
             break
