@@ -93,12 +93,13 @@ import Testing
                 if ["failed", "cancelled"].contains(now["state"]?.stringValue) {
                     throw Workshop.Late(description: "\(now.canonicalText)")
                 }
-                return holds(now) ? now : nil
+                return holds(now) ? Optional.some(now) : Optional.none
             }
         }
         func isChanged(_ now: JSONValue, to world: Int64) -> Bool {
             now["ranks"]?.arrayValue?.count == Int(world) && now["changes"]?.arrayValue?.last?["to"] == .integer(world)
                 && now["ranks"]?.arrayValue?.allSatisfy { $0["state"] == "up" } == true
+                && now["changes"]?.arrayValue?.last?["took_s"]?.numberValue != nil
         }
         let (samples, epochs) = (600, 60)
         let script = "\(Workshop.root)/adapters/python/tests/scripts/scaling.py"
@@ -128,7 +129,10 @@ import Testing
         #expect(done["run"] == 1 && done["failures"] == 1 && done["preemptions"] == 0, "\(done.canonicalText)")
         let changes = done["changes"]?.arrayValue ?? []
         #expect(changes.map { [$0["from"], $0["to"]] } == [[3, 2], [2, 3]], "\(done.canonicalText)")
-        #expect(changes.allSatisfy { $0["how"] == "while it trained" && $0["failure"] == nil && $0["stood_still_s"] != nil })
+        let areWell = changes.allSatisfy {
+            $0["how"] == "while it trained" && $0["failure"]?.stringValue == nil && $0["stood_still_s"]?.numberValue != nil
+        }
+        #expect(areWell, "\(done.canonicalText)")
         let report = try JSONValue(parsing: try await workshop.openclaw("train", "report", "scaling", "--json").output)
         let lines = try await workshop.openclaw("train", "logs", "scaling", "--tail", "100000").output.split(separator: "\n").map {
             $0.split(separator: " ").dropFirst(2).map(String.init)
@@ -143,8 +147,8 @@ import Testing
         // The killed one may have trained on one batch that it did not print.
         #expect((0...10).contains(missing) && report["samples"]?["lost"] == 0)
         let ends = lines.filter { $0.first == "rank" && $0.count == 8 }
-        #expect(
-            Set(ends.map { $0[1] }) == ["0", "1", "2"] && Set(ends.map { $0[3] }) == ["3"] && Set(ends.map { $0[7] }).count == 1)
+        #expect(Set(ends.map { $0[1] }) == ["0", "1", "2"] && Set(ends.map { $0[3] }) == ["3"], "\(ends)")
+        #expect(Set(ends.map { $0[7] }).count == 1, "\(ends)")
         await installation.process.stop()
     }
 

@@ -146,10 +146,12 @@ extension JobMachine {
 
     /// Not counted: nobody was lost that the job needs.
     mutating func diedOnTheWay(_ slot: Int, _ death: RankDeath, _ step: Int64, at now: Timestamp) -> [Order] {
+        // Its end was asked for.
+        if ranks[slot].isOut { return dismissed(slot, at: now) }
         record(slot, death, step, survived: true, at: now)
         losses[losses.count - 1].mendedAt = now
         // Those that had been told of it hear that it is gone.
-        let wasTold = ranks[slot].isNew ? ranks.allSatisfy { !$0.isNew || $0.hasMet } : !ranks[slot].isOut
+        let wasTold = ranks[slot].isNew ? ranks.allSatisfy { !$0.isNew || $0.hasMet } : true
         if wasTold { epoch += 1 }
         guard ranks[slot].isNew else { return retire(slot, at: now) }
         guard let last = changes.indices.last else { return retire(slot, at: now) }

@@ -56,7 +56,8 @@ struct JobStatus {
     private func rank(_ slot: Int) -> JSONValue {
         let rank = machine.ranks[slot]
         var members: [String: JSONValue] = [
-            "rank": .integer(Int64(slot)), "node": .string(rank.seat.node), "state": .string(rank.state.rawValue),
+            "rank": .integer(Int64(slot)), "node": .string(rank.seat.node),
+            "state": .string(rank.isNew && !rank.isGone ? "joining" : rank.state.rawValue),
             "life": .integer(Int64(rank.life)),
         ]
         if !rank.seat.devices.isEmpty {
