@@ -23,16 +23,23 @@ enum TrainPage {
             \(figures.joined(separator: "\n"))
             \(ranks(report))
             \(losses(report))
+            \(changes(report))
             <p class="foot">Made \(ExperimentPage.escaped(Figures.moment(report["reported_at"]?.stringValue ?? ""))) by OpenClaw.</p>
             </main></body></html>
             """
     }
 
-    /// Deaths of ranks.
+    /// Deaths of ranks, and changes of their number.
     private static func marks(_ report: JSONValue) -> [(at: Int64, text: String)] {
-        (report["failures_cost"]?["items"]?.arrayValue ?? []).compactMap { loss in
+        let deaths = (report["failures_cost"]?["items"]?.arrayValue ?? []).compactMap { loss in
             ExperimentPage.moment(loss["at"]).map { ($0.milliseconds, "rank \(loss["rank"]?.integerValue ?? 0) died") }
         }
+        return deaths
+            + (report["changes"]?.arrayValue ?? []).compactMap { change in
+                ExperimentPage.moment(change["at"]).map {
+                    ($0.milliseconds, "\(change["from"]?.integerValue ?? 0) to \(change["to"]?.integerValue ?? 0) ranks")
+                }
+            }
     }
 
     private static func facts(_ report: JSONValue) -> String {
@@ -62,10 +69,26 @@ enum TrainPage {
             ]
             return "<tr>" + cells.map { "<td class=\"text\">\(ExperimentPage.escaped($0))</td>" }.joined() + "</tr>"
         }
+        return table("Failures", ["rank", "how", "then", "stood still", "whole again after", "steps done again"], rows)
+    }
+
+    private static func changes(_ report: JSONValue) -> String {
+        let rows = (report["changes"]?.arrayValue ?? []).map { change in
+            let cells = [
+                "\(change["from"]?.integerValue ?? 0) to \(change["to"]?.integerValue ?? 0)", change["how"]?.stringValue ?? "",
+                change["step"]?.integerValue.map { Figures.count($0) } ?? "",
+                change["stood_still_s"]?.numberValue.map(TrainReport.time) ?? "", change["why"]?.stringValue ?? "",
+                change["failure"]?.stringValue ?? "",
+            ]
+            return "<tr>" + cells.map { "<td class=\"text\">\(ExperimentPage.escaped($0))</td>" }.joined() + "</tr>"
+        }
+        return table(
+            "Other numbers of ranks", ["ranks", "how", "from step", "stood still", "why", "came to nothing because"], rows)
+    }
+
+    private static func table(_ title: String, _ headings: [String], _ rows: [String]) -> String {
         guard !rows.isEmpty else { return "" }
-        let headings = ["rank", "how", "then", "stood still", "whole again after", "steps done again"]
-            .map { "<th style=\"text-align:left\">\($0)</th>" }.joined()
-        return
-            "<h2>Failures</h2><div class=\"wide\"><table><tr>\(headings)</tr>\(rows.joined())</table></div>"
+        let heads = headings.map { "<th style=\"text-align:left\">\($0)</th>" }.joined()
+        return "<h2>\(title)</h2><div class=\"wide\"><table><tr>\(heads)</tr>\(rows.joined())</table></div>"
     }
 }

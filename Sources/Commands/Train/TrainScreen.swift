@@ -166,12 +166,12 @@ enum TrainScreen {
         return "the others went on\(stood)\(replaced)"
     }
 
-    /// `  ranks    3 to 2 while it trained, from step 36, 0.05 s: asked for: 3 ranks to 2`
+    /// `  ranks    3 to 2 while it trained, from step 36, stood still 50 ms: asked for: 3 ranks to 2`
     static func changes(_ status: JSONValue) -> [String] {
         (status["changes"]?.arrayValue ?? []).suffix(4).map { change in
             let (from, to) = (change["from"]?.integerValue ?? 0, change["to"]?.integerValue ?? 0)
             let step = change["step"]?.integerValue.map { ", from step \(Figures.count($0))" } ?? ""
-            let cost = change["stood_still_s"]?.numberValue.map { ", \(Figures.value($0, unit: "s"))" } ?? ""
+            let cost = change["stood_still_s"]?.numberValue.map { ", stood still \(TrainReport.time($0))" } ?? ""
             let end =
                 change["failure"]?.stringValue.map { ", which did not come about: \($0)" }
                 ?? (change["took_s"] == nil ? ", under way" : "")
