@@ -6,15 +6,32 @@ import Telemetry
 /// All resources of one kind, each with its conductor. A service holds one of these.
 public struct Conductors<M: Machine>: Sendable {
     private var byName: [String: Conductor<M>] = [:]
+    /// In order, kept so: they are walked through at every decision about all of them.
+    public private(set) var names: [String] = []
 
     public init() {}
 
     public subscript(name: String) -> Conductor<M>? {
         get { byName[name] }
-        set { byName[name] = newValue }
+        set {
+            let place = place(of: name)
+            let isKnown = place < names.count && names[place] == name
+            if newValue == nil, isKnown { names.remove(at: place) }
+            if newValue != nil, !isKnown { names.insert(name, at: place) }
+            byName[name] = newValue
+        }
     }
 
-    public var names: [String] { byName.keys.sorted() }
+    /// Before the first name that is not smaller.
+    private func place(of name: String) -> Int {
+        var (low, high) = (0, names.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if names[middle] < name { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     public var all: [Conductor<M>] { names.compactMap { byName[$0] } }
 
     /// What the ledger tells of each resource of this kind.

@@ -14,7 +14,10 @@ extension TrainingService {
         Task {
             while queue.isWanted, !queue.isStopped {
                 queue.isWanted = false
-                await consider()
+                let decided = await consider()
+                // A long queue takes long to decide upon: whatever comes meanwhile is decided upon together, and the rest of the
+                // daemon has its processor.
+                if queue.isWanted { try? await Task.sleep(for: min(decided * Self.pause, Self.pauseMax)) }
             }
             queue.isLooking = false
         }
@@ -32,23 +35,32 @@ extension TrainingService {
         queue.version += 1
     }
 
-    /// One pass: a snapshot in, decisions out, each committed against the snapshot's version.
-    private func consider() async {
+    /// How long a pass that follows another waits: so many times as long as the other decided, and never longer than that.
+    private static let (pause, pauseMax) = (4, Duration.milliseconds(500))
+
+    /// One pass: a snapshot in, decisions out, each committed against the snapshot's version. Returns how long it decided.
+    private func consider() async -> Duration {
+        let begun = ContinuousClock.now
         let machines = await conductors.machines().filter { $0.state == .queued || $0.state.isSeated }
         queue.runs = machines.filter(\.state.isSeated).map(EngineRun.init)
         refreshNodes()
         let snapshot = snapshot(of: machines)
         let decision = snapshot.decide()
+        let decided = ContinuousClock.now - begun
         queue.hear(decision, at: snapshot.now)
         queue.ring(at: decision.lookAgain, now: .now()) { [weak self] in await self?.considerSoon() }
         for start in decision.starts {
-            guard queue.version == snapshot.version, !queue.isStopped else { return considerSoon() }
+            guard queue.version == snapshot.version, !queue.isStopped else {
+                considerSoon()
+                return decided
+            }
             await commit(start, snapshot)
         }
         for (victim, other) in decision.preemptions {
             try? await conductors[victim]?.tell(.preempted(by: other), by: "scheduler")
         }
         await change(decision, snapshot)
+        return decided
     }
 
     /// How many steps a measurement stands on, and how far a new one is from the last that was recorded.
@@ -81,12 +93,13 @@ extension TrainingService {
 
     /// What the queue is looked at with.
     func snapshot(of machines: [JobMachine]) -> QueueSnapshot {
-        QueueSnapshot(
+        let seated = Dictionary(machines.filter(\.state.isSeated).map { ($0.name, $0) }) { $1 }
+        return QueueSnapshot(
             machines: machines, nodes: queue.nodes, version: queue.version, policy: policies.current,
             known: { name in
                 .init(
                     secondsLeft: boards[name]?.secondsLeft, measured: policies.throughputs(of: name),
-                    roomySince: queue.roomySince[name], scalesLive: machines.first { $0.name == name }.map(scalesLive) ?? false)
+                    roomySince: queue.roomySince[name], scalesLive: seated[name].map(scalesLive) ?? false)
             }, now: .now())
     }
 
