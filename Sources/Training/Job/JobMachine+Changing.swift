@@ -37,7 +37,7 @@ extension JobMachine {
 
     public var isChanging: Bool { ranks.contains { !$0.stays } }
     /// How many ranks it goes on with, those that come counted.
-    public var worldToBe: Int { ranks.count { !$0.isOut && $0.state != .leaving } }
+    public var worldToBe: Int { ranks.count { !$0.leaves } }
     /// A change that the ranks have not agreed on yet.
     var awaitsRescaling: Bool { ranks.contains { $0.state == .leaving && !$0.isOut || $0.isNew && $0.hasMet } }
 

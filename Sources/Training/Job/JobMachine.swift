@@ -31,7 +31,9 @@ public struct JobMachine: Equatable, Sendable {
         public var isOut = false
         public var isGone: Bool { state == .done || state == .dead }
         /// One of those that the job goes on with.
-        public var stays: Bool { !isNew && !isOut && state != .leaving }
+        public var stays: Bool { !isNew && !leaves }
+        /// The others go on without it, from the next step boundary or already.
+        public var leaves: Bool { isOut || state == .leaving }
     }
 
     /// A rank that died, and what became of the job.

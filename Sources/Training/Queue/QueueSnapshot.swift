@@ -106,10 +106,10 @@ struct QueueSnapshot {
         }
         // Ranks that leave while the others train on: their places are as good as given back.
         var placement = placement
-        let going = machine.ranks.filter { $0.isOut || $0.state == .leaving }
+        let going = machine.ranks.filter(\.leaves)
         if machine.state == .running, !going.isEmpty, placement != nil {
             leaving.append(machine.name)
-            let stays = machine.ranks.filter { !$0.isOut && $0.state != .leaving }
+            let stays = machine.ranks.filter { !$0.leaves }
             if let given = Self.placement(of: going, of: machine, on: cluster) { future.giveBack(given) }
             placement = Self.placement(of: stays, of: machine, on: cluster)
         }

@@ -56,7 +56,7 @@ struct JobCourse: Codable, Equatable, Sendable {
     var resumptions: [Resumption] = []
     var arrivals: [Arrival] = []
     var stalls: [Stall] = []
-    var rescalings: [Rescaling]?
+    var rescalings: [Rescaling] = []
     var wires: [WireChoice] = []
     /// 0 before the first.
     var firstStepAt: Int64 = 0
@@ -82,21 +82,20 @@ struct JobCourse: Codable, Equatable, Sendable {
 
     /// Told at the boundary, and again after the first step.
     mutating func hear(_ rescaled: Rescaled, at: Int64) {
-        var all = rescalings ?? []
-        if let known = all.lastIndex(where: { $0.epoch == rescaled.epoch && $0.to == Int(rescaled.world) && at - $0.at < 600_000 })
-        {
-            all[known].seconds = max(all[known].seconds, rescaled.seconds)
+        if let known = rescalings.lastIndex(where: {
+            $0.epoch == rescaled.epoch && $0.to == Int(rescaled.world) && at - $0.at < 600_000
+        }) {
+            rescalings[known].seconds = max(rescalings[known].seconds, rescaled.seconds)
         } else {
             Self.add(
                 Rescaling(
                     at: at, epoch: rescaled.epoch, step: rescaled.step, seconds: rescaled.seconds, from: Int(rescaled.before),
-                    to: Int(rescaled.world)), to: &all)
+                    to: Int(rescaled.world)), to: &rescalings)
         }
-        rescalings = all
     }
 
     func rescaling(of change: RankChange) -> Rescaling? {
-        rescalings?.first { $0.from == change.from && $0.to == change.to && $0.at >= change.at.milliseconds - 2_000 }
+        rescalings.first { $0.from == change.from && $0.to == change.to && $0.at >= change.at.milliseconds - 2_000 }
     }
 
     /// Told again whenever its Worker connects again.

@@ -41,15 +41,16 @@ def hear(worker, finish, has_lost_its_place):
 
 def leave_in_order(worker):
     """Ends the process well: the others go on without this rank. On whatever thread that turns out."""
-    worker.send("bye")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    _leave(worker, 0)
 
 
 def leave_as_asked(worker):
     """Ends the process: the checkpoint is on disk, the next attempt goes on from it."""
+    _leave(worker, STOPPED_AS_ASKED)
+
+
+def _leave(worker, code):
     worker.send("bye")
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(STOPPED_AS_ASKED)
+    os._exit(code)

@@ -232,6 +232,13 @@ class Job:
             for slot in slots:
                 os.killpg(self.ranks[slot].process.pid, how)
 
+    def kill_at_its_end(self, slot):
+        """In the pause that surroundings/lingering makes after a rank's last step; its replacement stands in for it."""
+        self.wait_until(lambda: "lingers" in self.ranks[slot].text())  # the others wait for it, or soon will
+        self.kill(slot)
+        self.wait_until(lambda: len(self.history) == self.world + 1)
+        self.wait_for_end()
+
     def wait_until(self, what, timeout_s=PATIENCE_S):
         deadline = time.monotonic() + timeout_s
         with self._news:

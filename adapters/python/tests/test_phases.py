@@ -53,10 +53,7 @@ class Phases(unittest.TestCase):
 
     def test_a_rank_that_is_killed_at_the_end_is_stood_in_for(self):
         with Job(DDP, "--epochs", 2, "--samples", 300, world=2, python_path=[str(HERE / "surroundings" / "lingering")]) as job:
-            job.wait_until(lambda: "lingers" in job.ranks[1].text())  # the other waits for it, or soon will
-            job.kill(1)
-            job.wait_until(lambda: len(job.history) == 3)
-            job.wait_for_end()
+            job.kill_at_its_end(1)
             lines = job.lines("rank ")
             self.assertEqual(sorted(one.split()[0] for one in lines), ["0", "1", "1"], job.story())
             self.assertEqual(len({one.split("weights")[1] for one in lines}), 1, job.story())

@@ -64,12 +64,12 @@ class Rescaling:
             self._tell(epoch, before, time.monotonic() - started)
 
     def _tell_whether(self):
-        why_fixed = self._standing() + self.why_fixed()
+        why_fixed = self._standing + self.why_fixed()
         if why_fixed != self._told:
             self._told = why_fixed
             line.introduce_scaling(why_fixed)
 
-    @functools.cache
+    @functools.cached_property
     def _standing(self):
         """What the script's source has against it."""
         return limits.of_scaling(limits.main_script())
